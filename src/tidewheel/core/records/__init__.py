@@ -1,0 +1,39 @@
+"""The facts that cross folders: one file per noun, frozen, with a JSON round trip, no I/O and no behaviour."""
+
+from tidewheel.core.records.artifact import Artifact
+from tidewheel.core.records.deployment import Deployment
+from tidewheel.core.records.event import Event, Evidence
+from tidewheel.core.records.execution import Execution, ExecutionStatus, Failure
+from tidewheel.core.records.label import Label
+from tidewheel.core.records.model_version import ModelState, ModelVersion
+from tidewheel.core.records.prediction import Prediction
+from tidewheel.core.records.record import Record
+from tidewheel.core.records.run import Run, RunStatus
+from tidewheel.core.records.runtime import Runtime
+from tidewheel.core.records.signal import Signal
+from tidewheel.core.records.snapshot import Snapshot
+from tidewheel.core.records.source_state import SourceState
+from tidewheel.core.records.verdict import Check, Verdict
+
+__all__ = [
+    "Artifact",
+    "Check",
+    "Deployment",
+    "Event",
+    "Evidence",
+    "Execution",
+    "ExecutionStatus",
+    "Failure",
+    "Label",
+    "ModelState",
+    "ModelVersion",
+    "Prediction",
+    "Record",
+    "Run",
+    "RunStatus",
+    "Runtime",
+    "Signal",
+    "Snapshot",
+    "SourceState",
+    "Verdict",
+]

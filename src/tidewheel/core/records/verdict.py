@@ -1,0 +1,52 @@
+"""The outcome of a gate."""
+
+from __future__ import annotations
+
+from tidewheel.core.records.record import Record
+
+
+class Check(Record, frozen=True, kw_only=True):
+    """One condition that a candidate had to meet.
+
+    Attributes:
+        name: such as `better than champion`.
+        passed: whether it was met.
+        metric: what was measured.
+        value: the candidate's number.
+        reference: the number it was held against; None for a check without one.
+        difference: the estimated gain over the reference, positive is better.
+        low, high: the interval of that difference.
+        row_count: rows that it was measured on.
+        message: the outcome in words.
+    """
+
+    name: str
+    passed: bool
+    metric: str = ""
+    value: float | None = None
+    reference: float | None = None
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    row_count: int = 0
+    message: str = ""
+
+
+class Verdict(Record, frozen=True, kw_only=True):
+    """Whether a candidate may take over, each check with its numbers.
+
+    Attributes:
+        candidate_digest: digest of the judged package artifact.
+        champion_version: the version it was compared with; None when there was none. A promotion is refused when the
+            champion has changed since.
+        checks: all of them, also those after the first failed one.
+    """
+
+    candidate_digest: str
+    champion_version: int | None
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        """True when every check passed and there was at least one."""
+        return bool(self.checks) and all(check.passed for check in self.checks)
