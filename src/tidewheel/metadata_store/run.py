@@ -1,0 +1,115 @@
+"""Runs: written at the start, completed once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import insert, select, update
+
+from tidewheel.core.errors import ConflictError
+from tidewheel.core.records import Run, RunStatus
+from tidewheel.metadata_store.database import Database
+from tidewheel.metadata_store.statements import find_record, get_by_prefix
+from tidewheel.metadata_store.tables import run as table
+
+
+class RunStore:
+    """Who started what, from which sources, why, and how it ended."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(self, run: Run) -> Run:
+        """Records a run at its start. Atomic: one row.
+
+        Raises:
+            ConflictError: the id is taken.
+        """
+        with self._database.write() as connection:
+            connection.execute(insert(table).values(_row(run)))
+        return run
+
+    def complete(self, run_id: str, status: RunStatus, reason: str, ended_at: datetime) -> Run:
+        """Records how a run ended. Atomic, once: repeating the same status changes nothing.
+
+        Raises:
+            ConflictError: it has ended with another status.
+            NotFoundError: there is no such run.
+        """
+        with self._database.write() as connection:
+            run = Run.from_json(get_by_prefix(connection, table, "run", run_id))
+            ended = msgspec.structs.replace(run, status=status, reason=reason, ended_at=ended_at)
+            changed = connection.execute(
+                update(table).where(table.c.id == run.id, table.c.status == "running").values(_row(ended))
+            )
+            if changed.rowcount:
+                return ended
+            run = Run.from_json(get_by_prefix(connection, table, "run", run_id))
+        if run.status != status:
+            raise ConflictError(
+                f"run {run.id} has ended as {run.status!r} and cannot become {status!r}",
+                next_step=f"see `tidewheel show {run.id}`",
+            )
+        return run
+
+    def get(self, run_id: str) -> Run:
+        """The run with this id, or with an id that begins so.
+
+        Raises:
+            NotFoundError: none has, or several have; near ids are named.
+        """
+        with self._database.read() as connection:
+            return Run.from_json(get_by_prefix(connection, table, "run", run_id))
+
+    def find(self, run_id: str) -> Run | None:
+        """The run with exactly this id."""
+        with self._database.read() as connection:
+            record = find_record(connection, table, id=run_id)
+        return None if record is None else Run.from_json(record)
+
+    def latest(self, pipeline: str | None = None, status: RunStatus | None = None) -> Run | None:
+        """The newest run, of a pipeline or with a status when given."""
+        return next(iter(self.list(pipeline, status, limit=1)), None)
+
+    def list(
+        self, pipeline: str | None = None, status: RunStatus | None = None, limit: int = 50, before: str | None = None
+    ) -> Sequence[Run]:
+        """Runs, newest first.
+
+        Args:
+            pipeline: only of this one.
+            status: only with this one.
+            limit: at most so many.
+            before: only runs older than the one with this id: the last of the previous page.
+        """
+        statement = select(table.c.record).order_by(table.c.id.desc()).limit(limit)
+        if pipeline is not None:
+            statement = statement.where(table.c.pipeline == pipeline)
+        if status is not None:
+            statement = statement.where(table.c.status == status)
+        if before is not None:
+            statement = statement.where(table.c.id < before)
+        with self._database.read() as connection:
+            return [Run.from_json(record) for record in connection.execute(statement).scalars()]
+
+    def running(self) -> Sequence[Run]:
+        """Runs that have not ended, the ones whose orchestrator died included."""
+        return self.list(status="running", limit=1_000_000)
+
+    def of_event(self, event_id: str) -> Sequence[Run]:
+        """The runs that name an event as their cause, newest first."""
+        statement = select(table.c.record).where(table.c.event_id == event_id).order_by(table.c.id.desc())
+        with self._database.read() as connection:
+            return [Run.from_json(record) for record in connection.execute(statement).scalars()]
+
+
+def _row(run: Run) -> dict[str, object]:
+    return {
+        "id": run.id,
+        "pipeline": run.pipeline,
+        "status": run.status,
+        "event_id": run.event_id,
+        "record": run.to_json().decode(),
+    }
