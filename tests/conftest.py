@@ -14,6 +14,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,6 +27,13 @@ settings.load_profile("ci" if os.environ.get("CI") else "tidewheel")
 
 _USER = "tidewheel"
 _SERVER_OPTIONS = "-c listen_addresses='' -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Start no slow test after `SLOW_TESTS_UNTIL` (seconds since 1970): what was left out stands in the summary."""
+    until = os.environ.get("SLOW_TESTS_UNTIL")
+    if until and item.get_closest_marker("slow") and time.time() > float(until):
+        pytest.skip("the time for slow tests is used up")
 
 
 def postgresql_binaries() -> Path | None:
