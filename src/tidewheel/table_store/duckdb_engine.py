@@ -1,0 +1,221 @@
+"""SQL on snapshots by DuckDB, straight on their Parquet files.
+
+Each table that a query names becomes a view on the files of one snapshot, so that projections and filters reach the
+files. Where plain Parquet would give wrong rows (columns changed since, rows deleted) the view is on an Iceberg scan in
+memory. A query can reach nothing else: one `select`, no other file, no network, no extension, no setting, no variable of
+Python.
+
+The same query on the same snapshots gives the same rows. Their order is that of `order by`; a plain query without it
+keeps the order of ingestion, while groups and joins have none of their own. Sums of floating point numbers may differ in
+the last bits between runs with more than one thread; with `threads=1` all is equal to the last bit, order included.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from tidewheel.core.errors import (
+    ArtifactCorruptError,
+    ArtifactMissingError,
+    NotFoundError,
+    ParameterError,
+    SchemaMismatchError,
+    TidewheelError,
+    suggest,
+)
+from tidewheel.table_store.duckdb_syntax import columns_of, parse_select, short, tables_of
+from tidewheel.table_store.table_reference import TableReference
+
+Parameters = Mapping[str, Any] | Sequence[Any] | None
+
+_NO_COLUMN = re.compile(r'Referenced column "([^"]+)" not found|does not have a column named "([^"]+)"')
+
+
+def run_sql(
+    query: str,
+    references: Mapping[str, TableReference],
+    *,
+    parameters: Parameters = None,
+    threads: int | None = None,
+) -> pa.Table:
+    """The result of one `select` over snapshots.
+
+    Args:
+        query: DuckDB's SQL; `$name` or `?` stand for parameters.
+        references: the tables by the names that the query uses; only those it names are opened.
+        parameters: by name or by position.
+        threads: how many DuckDB may use; all cores by default.
+
+    Raises:
+        NotFoundError: the query names a table that is not among the references.
+        SchemaMismatchError: it names a column that its tables do not have.
+        ParameterError: it is no single `select`, reaches outside its tables, lacks a parameter, or fails on a value.
+        ArtifactMissingError: a data file is gone.
+        ArtifactCorruptError: a data file is no longer readable.
+    """
+    with _opened(query, references, threads) as connection:
+        relation = _run(connection, query, parameters)
+        return _plain(relation.to_arrow_table())
+
+
+def stream_sql(
+    query: str,
+    references: Mapping[str, TableReference],
+    *,
+    parameters: Parameters = None,
+    threads: int | None = None,
+    batch_rows: int = 65_536,
+) -> Iterator[pa.RecordBatch]:
+    """As `run_sql`, batch by batch with bounded memory."""
+    with _opened(query, references, threads) as connection:
+        yield from _run(connection, query, parameters).to_arrow_reader(batch_rows)
+
+
+def tables_in(query: str) -> set[str]:
+    """The tables that a query reads, as DuckDB's own parser sees it; names that the query defines itself are left out.
+
+    Raises:
+        ParameterError: the query is no single `select`.
+
+    Example:
+        >>> sorted(tables_in("with late as (select * from flights) select * from late join hourly using (origin)"))
+        ['flights', 'hourly']
+    """
+    return tables_of(parse_select(query))
+
+
+def _run(connection: duckdb.DuckDBPyConnection, query: str, parameters: Parameters) -> duckdb.DuckDBPyRelation:
+    values = dict(parameters) if isinstance(parameters, Mapping) else list(parameters or ())
+    return connection.sql(query, params=values) if values else connection.sql(query)
+
+
+@contextmanager
+def _opened(
+    query: str, references: Mapping[str, TableReference], threads: int | None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    tree = parse_select(query)
+    used = _used(tree, query, references)
+    with duckdb.connect(":memory:", config=_config(threads)) as connection, _told(query, used):
+        paths = [file.path for reference in used.values() if reference.is_direct for file in reference.files]
+        connection.execute("set TimeZone = 'UTC'")
+        connection.execute(f"set allowed_paths = {_list(paths)}")
+        connection.execute("set enable_external_access = false")
+        connection.execute("set lock_configuration = true")
+        for name, reference in used.items():
+            _create_view(connection, name, reference, tree)
+        yield connection
+
+
+def _used(tree: dict[str, Any], query: str, references: Mapping[str, TableReference]) -> dict[str, TableReference]:
+    by_folded = {name.casefold(): (name, reference) for name, reference in references.items()}
+    used = {}
+    for name in sorted(tables_of(tree)):
+        if name.casefold() not in by_folded:
+            raise NotFoundError("table", name, known=references, where=f"query: {short(query)}")
+        known, reference = by_folded[name.casefold()]
+        used[known] = reference
+    return used
+
+
+def _config(threads: int | None) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        "python_enable_replacements": "false",
+        "preserve_insertion_order": "true",
+        # By default results larger than memory would be spilled into the current folder.
+        "temp_directory": os.path.join(tempfile.gettempdir(), f"tidewheel-sql-{os.getpid()}"),
+    }
+    if threads is not None:
+        config["threads"] = str(threads)
+    return config
+
+
+def _create_view(
+    connection: duckdb.DuckDBPyConnection, name: str, reference: TableReference, tree: dict[str, Any]
+) -> None:
+    schema, _, table = name.rpartition(".")
+    qualified = _quoted(table)
+    if schema:
+        connection.execute(f"create schema if not exists {_quoted(schema)}")
+        qualified = f"{_quoted(schema)}.{qualified}"
+    columns = pa.ipc.read_schema(pa.py_buffer(reference.schema))
+    if reference.is_direct and reference.files:
+        names = ", ".join(_quoted(column) for column in columns.names)
+        paths = _list([file.path for file in reference.files])
+        connection.execute(f"create view {qualified} as select {names} from read_parquet({paths})")
+        return
+    rows = columns.empty_table() if reference.is_direct else _scanned(reference, columns, tree)
+    source = f"tidewheel source {name}"
+    connection.register(source, rows)
+    connection.execute(f"create view {qualified} as select * from {_quoted(source)}")
+
+
+def _scanned(reference: TableReference, schema: pa.Schema, tree: dict[str, Any]) -> pa.Table:
+    mentioned = columns_of(tree)
+    wanted = None if mentioned is None else [name for name in schema.names if name.lower() in mentioned]
+    # PyIceberg costs a second to import, and most snapshots never need it.
+    scan = import_module("tidewheel.table_store.pyiceberg_scan").scan
+    rows: pa.Table = scan(reference, wanted or None)
+    return rows
+
+
+@contextmanager
+def _told(query: str, references: Mapping[str, TableReference]) -> Iterator[None]:
+    """Turns DuckDB's errors into Tidewheel's."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise _translated(error, query, references) from None
+
+
+def _translated(error: duckdb.Error, query: str, references: Mapping[str, TableReference]) -> TidewheelError:
+    what, _, place = str(error).partition("\n\nLINE ")
+    what = what.partition(": ")[2] or what
+    where = f"query, line {place}" if place else f"query: {short(query)}"
+    for name, reference in references.items():
+        for file in reference.files if reference.is_direct else ():
+            if not os.path.exists(file.path):
+                return ArtifactMissingError(
+                    f"data file {file.path} of table {name!r} is missing",
+                    next_step="restore it, or read another snapshot",
+                )
+            if file.path in what:
+                return ArtifactCorruptError(
+                    f"data file {file.path} of table {name!r} cannot be read: {what}", next_step="restore the file"
+                )
+    if found := _NO_COLUMN.search(what):
+        column = found[1] or found[2]
+        known = {c for r in references.values() for c in pa.ipc.read_schema(pa.py_buffer(r.schema)).names}
+        return SchemaMismatchError(
+            f"column {column!r} does not exist in {', '.join(map(repr, references)) or 'the query'}",
+            where=where,
+            next_step=suggest(column, known, "column"),
+        )
+    if isinstance(error, duckdb.PermissionException):
+        return ParameterError(
+            "the query reaches outside its tables", where=where, next_step="name tables only; ingest files first"
+        )
+    return ParameterError(what, where=where, next_step="correct the query or its parameters")
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """Without the writer's metadata, so that equal results are equal tables."""
+    return table.replace_schema_metadata(None)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _list(paths: Sequence[str]) -> str:
+    return "[" + ", ".join("'" + path.replace("'", "''") + "'" for path in paths) + "]"

@@ -1,0 +1,102 @@
+"""What a query reads, told from DuckDB's own syntax tree and nothing else: no table needs to exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+import msgspec
+
+from tidewheel.core.errors import ParameterError
+
+# Sources of rows whose columns are all named by column references; of any other the whole table is read.
+_PLAIN_SOURCES = frozenset({"BASE_TABLE", "JOIN", "SUBQUERY", "EMPTY"})
+
+
+def parse_select(query: str) -> dict[str, Any]:
+    """The syntax tree of one `select`, as DuckDB writes it in JSON.
+
+    Raises:
+        ParameterError: the text is something else; the message names the place.
+    """
+    with duckdb.connect(":memory:", config={"threads": "1"}) as connection:
+        try:
+            count = len(connection.extract_statements(query))
+        except duckdb.Error as error:
+            what, _, place = str(error).partition("\n\nLINE ")
+            raise ParameterError(
+                what.partition(": ")[2] or what,
+                where=f"query, line {place}" if place else f"query: {short(query)}",
+                next_step="correct the query",
+            ) from None
+        row = connection.execute("select json_serialize_sql(?)", [query]).fetchone() if count == 1 else None
+    tree: dict[str, Any] = msgspec.json.decode(row[0]) if row else {"error": True}
+    if tree["error"]:
+        raise ParameterError(
+            "a query is one select statement", where=f"query: {short(query)}", next_step="write select ... from ..."
+        )
+    return dict(tree["statements"][0]["node"])
+
+
+def tables_of(tree: dict[str, Any]) -> set[str]:
+    """Names of the tables, with dots between their parts; names that `with` defines are left out where they apply."""
+    return set(_tables(tree, frozenset()))
+
+
+def columns_of(tree: dict[str, Any]) -> set[str] | None:
+    """Names in lower case, every column that the query reads among them; None when it may read all columns."""
+    names: set[str] = set()
+    sources: set[str] = set()
+    alone: set[str] = set()
+    for node in _nodes(tree):
+        kind = node.get("type")
+        if kind == "STAR" or node.get("ref_type") == "NATURAL":
+            return None
+        if "query_location" in node and "sample" in node and kind not in _PLAIN_SOURCES:
+            return None
+        if kind == "BASE_TABLE":
+            sources |= {node["table_name"].lower(), node["alias"].lower()}
+        elif kind == "COLUMN_REF":
+            parts = [part.lower() for part in node["column_names"]]
+            names |= set(parts)
+            alone |= set(parts[:1] if len(parts) == 1 else ())
+        names |= {name.lower() for name in node.get("using_columns", ())}
+    # A table's name where a column could be is the whole row.
+    return None if alone & sources else names
+
+
+def short(query: str) -> str:
+    """A query on one line, cut to 120 characters, for messages."""
+    text = " ".join(query.split())
+    return text if len(text) <= 120 else f"{text[:117]}..."
+
+
+def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(tree, dict):
+        yield tree
+        tree = list(tree.values())
+    if isinstance(tree, list):
+        for child in tree:
+            yield from _nodes(child)
+
+
+def _tables(tree: Any, defined: frozenset[str]) -> Iterator[str]:
+    if isinstance(tree, list):
+        for child in tree:
+            yield from _tables(child, defined)
+    if not isinstance(tree, dict):
+        return
+    if tree.get("type") == "BASE_TABLE":
+        path = [part for part in (tree["catalog_name"], tree["schema_name"], tree["table_name"]) if part]
+        if len(path) > 1 or path[0].lower() not in defined:
+            yield ".".join(path)
+    if tree.get("type") == "RECURSIVE_CTE_NODE":
+        defined |= {tree["cte_name"].lower()}
+    # Each definition sees those before it, and itself only when it is recursive.
+    for entry in tree.get("cte_map", {}).get("map", ()):
+        yield from _tables(entry["value"], defined)
+        defined |= {entry["key"].lower()}
+    for key, child in tree.items():
+        if key != "cte_map":
+            yield from _tables(child, defined)

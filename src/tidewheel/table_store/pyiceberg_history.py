@@ -1,0 +1,94 @@
+"""The history of a table: its tags, what its snapshots were committed with, and forgetting old ones.
+
+The changes here are those that `pyiceberg_commit.commit` applies: each looks at the newest version of the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+from pyiceberg.table import Transaction
+from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table.refs import SnapshotRefType
+from pyiceberg.table.snapshots import Snapshot as IcebergSnapshot
+from pyiceberg.table.snapshots import ancestors_of
+from pyiceberg.table.update import RemoveSnapshotRefUpdate, RemoveSnapshotsUpdate
+
+from tidewheel.core.errors import ConflictError, NotFoundError
+
+
+def tags_of(metadata: TableMetadata) -> dict[str, int]:
+    """Tags, by name, and the ids of their snapshots."""
+    return {
+        name: ref.snapshot_id
+        for name, ref in sorted(metadata.refs.items())
+        if ref.snapshot_ref_type == SnapshotRefType.TAG
+    }
+
+
+def set_tag(name: str, snapshot_id: int, tag: str, transaction: Transaction) -> None:
+    """Stages a new tag; nothing, when it is there already.
+
+    Raises:
+        NotFoundError: there is no such snapshot.
+        ConflictError: the tag names another snapshot, or a branch has its name.
+    """
+    metadata = transaction.table_metadata
+    if metadata.snapshot_by_id(snapshot_id) is None:
+        known = (str(snapshot.snapshot_id) for snapshot in metadata.snapshots)
+        raise NotFoundError("snapshot", str(snapshot_id), known=known, where=f"table {name!r}")
+    existing = metadata.refs.get(tag)
+    if existing is None:
+        # The commit asserts that the tag is still absent; PyIceberg's own call would move it silently.
+        transaction._apply(*transaction._set_ref_snapshot(snapshot_id, tag, SnapshotRefType.TAG))
+    elif existing.snapshot_id != snapshot_id or existing.snapshot_ref_type != SnapshotRefType.TAG:
+        raise ConflictError(
+            f"{existing.snapshot_ref_type} {tag!r} of table {name!r} names snapshot {existing.snapshot_id}",
+            next_step="choose another name",
+        )
+
+
+def remove_tag(name: str, tag: str, transaction: Transaction) -> None:
+    """Stages the removal of a tag.
+
+    Raises:
+        NotFoundError: there is no such tag.
+    """
+    tags = tags_of(transaction.table_metadata)
+    if tag not in tags:
+        raise NotFoundError("tag", tag, known=tags, where=f"table {name!r}")
+    transaction._apply((RemoveSnapshotRefUpdate.model_validate({"ref-name": tag}),))
+
+
+def expire(older_than: datetime, keep: Collection[int], transaction: Transaction) -> tuple[int, ...]:
+    """Stages the removal of old snapshots that no tag, branch or `keep` holds.
+
+    Returns:
+        Their ids.
+    """
+    metadata = transaction.table_metadata
+    before_ms = older_than.timestamp() * 1000
+    held = {ref.snapshot_id for ref in metadata.refs.values()} | set(keep)
+    old = [
+        snapshot.snapshot_id
+        for snapshot in metadata.snapshots
+        if snapshot.timestamp_ms < before_ms and snapshot.snapshot_id not in held
+    ]
+    if old:
+        transaction._apply((RemoveSnapshotsUpdate.model_validate({"snapshot-ids": old}),))
+    return tuple(old)
+
+
+def find_property(metadata: TableMetadata, key: str, value: str | None = None) -> IcebergSnapshot | None:
+    """The newest snapshot of the main history that has a property, with any value or a given one.
+
+    The history is followed by parents, and by the log where expiry has cut that chain.
+    """
+    history = {entry.snapshot_id for entry in metadata.snapshot_log}
+    history |= {snapshot.snapshot_id for snapshot in ancestors_of(metadata.current_snapshot(), metadata)}
+    for snapshot in sorted(metadata.snapshots, key=lambda one: one.sequence_number or 0, reverse=True):
+        found = snapshot.summary.additional_properties.get(key) if snapshot.summary else None
+        if snapshot.snapshot_id in history and found is not None and value in (None, found):
+            return snapshot
+    return None
