@@ -11,7 +11,7 @@ from tidewheel.metadata_store.statements import PREFIX_LENGTH, find_record, inse
 from tidewheel.metadata_store.tables import artifact as table
 
 
-class ArtifactStore:
+class ArtifactRecordStore:
     """Descriptions of values by digest; `ExecutionStore` writes those that executions name."""
 
     def __init__(self, database: Database) -> None:

@@ -49,7 +49,7 @@ class EventStore:
             NotFoundError: there is no such event.
         """
         with self._database.write() as connection:
-            get_by_prefix(connection, table, "event", event_id)
+            event_id = Event.from_json(get_by_prefix(connection, table, "event", event_id)).id
             changed = connection.execute(
                 update(table)
                 .where(table.c.id == event_id, table.c.run_id == "", table.c.outcome == "")
@@ -67,7 +67,7 @@ class EventStore:
             ConflictError: it has started a run meanwhile.
         """
         with self._database.write() as connection:
-            get_by_prefix(connection, table, "event", event_id)
+            event_id = Event.from_json(get_by_prefix(connection, table, "event", event_id)).id
             changed = connection.execute(
                 update(table)
                 .where(table.c.id == event_id, table.c.run_id == "")

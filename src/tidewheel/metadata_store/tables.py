@@ -23,9 +23,6 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-from sqlalchemy import (
-    text as condition,
-)
 
 from tidewheel.metadata_store.columns import Moment, counter, text
 
@@ -88,13 +85,7 @@ execution = Table(
     _record(),
     UniqueConstraint("run_id", "node"),
 )
-Index(
-    "ix_execution_reusable",
-    execution.c.fingerprint,
-    execution.c.ended_at,
-    sqlite_where=condition("fingerprint <> '' AND status = 'succeeded'"),
-    postgresql_where=condition("fingerprint <> '' AND status = 'succeeded'"),
-)
+Index(None, execution.c.fingerprint, execution.c.ended_at)
 Index(None, execution.c.node, execution.c.run_id)
 
 artifact = Table("artifact", metadata, _key("digest"), _record())
@@ -137,7 +128,7 @@ event = Table(
     _record(),
 )
 Index(None, event.c.subject, event.c.id)
-Index("ix_event_pending", event.c.id, sqlite_where=condition("is_pending"), postgresql_where=condition("is_pending"))
+Index(None, event.c.is_pending, event.c.id)
 
 signal = Table(
     "signal", metadata, _key("id"), Column("key", text(), nullable=False, unique=True), _text("model"), _record()

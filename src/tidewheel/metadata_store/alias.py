@@ -1,0 +1,145 @@
+"""Aliases: which version of a model is the champion, and who said so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select, update
+
+from tidewheel.core.clock import utc_now
+from tidewheel.core.errors import ConflictError, NotFoundError
+from tidewheel.core.records.record import Record
+from tidewheel.metadata_store.database import Database
+from tidewheel.metadata_store.statements import insert_new
+from tidewheel.metadata_store.tables import model_alias as table
+from tidewheel.metadata_store.tables import model_alias_move as moves
+from tidewheel.metadata_store.tables import model_version
+
+
+class AliasMove(Record, frozen=True, kw_only=True):
+    """One move of an alias.
+
+    Attributes:
+        from_version: where it pointed; None for the first move. The pointer for rollback and re-scoring.
+        to_version: where it points since.
+        event_id: the cause.
+        reason: why, in one line.
+        at, recorded_at: workspace clock; wall clock.
+    """
+
+    model: str
+    alias: str
+    from_version: int | None
+    to_version: int
+    event_id: str
+    reason: str
+    at: datetime
+    recorded_at: datetime
+
+
+class AliasStore:
+    """Names such as `champion` that point to one version, moved by compare-and-swap only."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, model: str, alias: str) -> int | None:
+        """The version that an alias points to; None before its first move."""
+        with self._database.read() as connection:
+            return _current(connection, model, alias)
+
+    def move(
+        self,
+        model: str,
+        alias: str,
+        to_version: int,
+        *,
+        expected: int | None,
+        event_id: str,
+        reason: str,
+        at: datetime,
+    ) -> AliasMove:
+        """Points an alias to another version; on the disk when this returns.
+
+        Atomic: of many that expect the same version exactly one succeeds, and the history is written with it.
+
+        Args:
+            model, alias: which.
+            to_version: where to.
+            expected: where it must point now; None when it must not exist.
+            event_id: the cause.
+            reason: why, in one line.
+            at: workspace clock.
+
+        Raises:
+            ConflictError: it points elsewhere.
+            NotFoundError: the model has no such version.
+        """
+        move = AliasMove(
+            model=model,
+            alias=alias,
+            from_version=expected,
+            to_version=to_version,
+            event_id=event_id,
+            reason=reason,
+            at=at,
+            recorded_at=utc_now(),
+        )
+        with self._database.write("decision") as connection:
+            _check_version(connection, model, to_version)
+            if not _swap(connection, model, alias, expected, to_version):
+                now = _current(connection, model, alias)
+                raise ConflictError(
+                    f"alias {alias!r} of model {model!r} points to {_name(now)}, not to {_name(expected)}",
+                    next_step="look at the new version, then decide again",
+                )
+            connection.execute(insert(moves).values(model=model, alias=alias, record=move.to_json().decode()))
+        return move
+
+    def history(self, model: str, alias: str | None = None) -> Sequence[AliasMove]:
+        """The moves of a model's aliases, or of one of them, oldest first."""
+        statement = select(moves.c.record).where(moves.c.model == model).order_by(moves.c.position)
+        if alias is not None:
+            statement = statement.where(moves.c.alias == alias)
+        with self._database.read() as connection:
+            return [AliasMove.from_json(record) for record in connection.execute(statement).scalars()]
+
+    def all(self) -> dict[tuple[str, str], int]:
+        """Where every alias points, by model and alias."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(table).order_by(table.c.model, table.c.alias)).all()
+        return {(row.model, row.alias): row.version for row in rows}
+
+
+def _current(connection: Connection, model: str, alias: str) -> int | None:
+    return connection.execute(select(table.c.version).where(table.c.model == model, table.c.alias == alias)).scalar()
+
+
+def _swap(connection: Connection, model: str, alias: str, expected: int | None, to_version: int) -> bool:
+    if expected is None:
+        return insert_new(connection, table, {"model": model, "alias": alias, "version": to_version}) == 1
+    is_expected = (table.c.model == model, table.c.alias == alias, table.c.version == expected)
+    return connection.execute(update(table).where(*is_expected).values(version=to_version)).rowcount == 1
+
+
+def _check_version(connection: Connection, model: str, version: int) -> None:
+    versions = (
+        connection.execute(
+            select(model_version.c.version).where(model_version.c.model == model).order_by(model_version.c.version)
+        )
+        .scalars()
+        .all()
+    )
+    if version not in versions:
+        known = ", ".join(str(number) for number in versions[-12:])
+        raise NotFoundError(
+            "version",
+            str(version),
+            where=f"model {model!r}",
+            next_step=f"known: {known}" if known else "train it first",
+        )
+
+
+def _name(version: int | None) -> str:
+    return "no version" if version is None else f"version {version}"
