@@ -1,0 +1,248 @@
+"""Artifacts in a folder of the local disk."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from tidewheel.artifact_store.codec_table import CodecTable, qualified_name
+from tidewheel.artifact_store.file_codec import FileCodec
+from tidewheel.artifact_store.file_writer import FileWriter, storage_error
+from tidewheel.artifact_store.protocol import identity_of
+from tidewheel.core.digest import digest_file
+from tidewheel.core.errors import ArtifactCorruptError, ArtifactMissingError, ParameterError
+from tidewheel.core.records import Artifact
+
+_HEX = frozenset("0123456789abcdef")
+_DIGEST_LENGTH = 64
+
+
+class LocalArtifactStore:
+    """One file per artifact, named by its digest: `<root>/ab/abcdef...`, read-only, never changed.
+
+    Guarantees:
+        * A file appears under its digest whole or not at all: it is written to `<root>/tmp` and renamed. Whatever is
+          killed while writing leaves at most a temporary file, which `discard_torn` removes.
+        * Putting an equal value again, here or in another process at the same time, is harmless and gives an equal
+          artifact. A file whose size is wrong is replaced.
+        * `load` checks the digest of what it reads, each time.
+        * Surviving a power failure is promised only after `sync`.
+
+    One instance may be used by many threads; many processes may use one folder. Creating a store touches nothing.
+
+    Args:
+        root: the folder; created by the first write.
+        codecs: which codec stores which type.
+    """
+
+    def __init__(self, root: Path, codecs: CodecTable | None = None) -> None:
+        self.root = Path(root)
+        self.codecs = codecs or CodecTable.default()
+
+    def put(self, value: Any) -> Artifact:
+        """Stores a value.
+
+        Raises:
+            CodecNotFoundError: the value, or a part of it, has a type without a codec.
+            ParameterError: the value has no exact form, such as a cyclic list.
+            StorageError: the disk is full or read-only; nothing is left behind.
+        """
+        codec = self.codecs.for_value(value)
+        return self._write(lambda stream: codec.encode(value, stream), identity_of(codec), qualified_name(type(value)))
+
+    def put_file(self, path: Path, codec: str = "file/1") -> Artifact:
+        """Stores the bytes of a file as they are.
+
+        Args:
+            path: the file, which is copied.
+            codec: the identity of the codec that is to decode these bytes.
+        """
+        return self._write(lambda stream: FileCodec().encode(path, stream), codec, "pathlib.Path")
+
+    def load(self, artifact: Artifact, as_type: Any = None) -> Any:
+        """The value, after its bytes were checked; tables and arrays stay in the mapped file.
+
+        Args:
+            artifact: what `put` returned.
+            as_type: the type that the reader declares; JSON values are converted to it.
+
+        Raises:
+            ArtifactMissingError: its file is gone.
+            ArtifactCorruptError: its bytes are not what was stored.
+            SchemaMismatchError: the value does not fit `as_type`.
+        """
+        codec = self.codecs.for_identity(artifact.codec)
+        self.verify(artifact)
+        return codec.decode(self.path_of(artifact), as_type)
+
+    def path_of(self, artifact: Artifact | str) -> Path:
+        """Where the bytes of an artifact, or of a digest, are or would be.
+
+        Raises:
+            ParameterError: this is no digest.
+        """
+        digest = artifact if isinstance(artifact, str) else artifact.digest
+        if len(digest) != _DIGEST_LENGTH or not _HEX.issuperset(digest):
+            raise ParameterError(
+                f"{digest!r} is no digest of an artifact", next_step="give all 64 hexadecimal characters"
+            )
+        return self.root / digest[:2] / digest
+
+    def is_present(self, artifact: Artifact) -> bool:
+        """Whether a file of the right size is there; cheap, reads no content."""
+        return _size(self.path_of(artifact)) == artifact.size_bytes
+
+    def verify(self, artifact: Artifact) -> None:
+        """Reads the file and compares its digest.
+
+        Raises:
+            ArtifactMissingError: its file is gone.
+            ArtifactCorruptError: its bytes are not what was stored.
+        """
+        path = self.path_of(artifact)
+        try:
+            size = path.stat().st_size
+            digest = digest_file(_kind(artifact.codec), path) if size == artifact.size_bytes else ""
+        except (FileNotFoundError, NotADirectoryError):
+            raise ArtifactMissingError(
+                f"the bytes of artifact {artifact.digest[:12]} ({artifact.type_name}) are gone",
+                where=str(path),
+                next_step="run the step that made it again",
+            ) from None
+        except OSError as error:
+            raise storage_error(f"artifact {artifact.digest[:12]} cannot be read", error, path) from error
+        if digest != artifact.digest:
+            found = f"another digest, {digest[:12]}" if digest else f"{size} bytes instead of {artifact.size_bytes}"
+            raise ArtifactCorruptError(
+                f"the file of artifact {artifact.digest[:12]} ({artifact.type_name}) was altered: it has {found}",
+                where=str(path),
+                next_step="quarantine it and run the step that made it again",
+            )
+
+    def quarantine(self, artifact: Artifact | str) -> Path | None:
+        """Moves the file aside, so that computing the value again writes it anew; returns its new place, if any."""
+        path = self.path_of(artifact)
+        aside = self.root / "quarantine" / f"{path.name}-{secrets.token_hex(4)}"
+        try:
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, aside)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise storage_error("an altered artifact cannot be moved aside", error, path) from error
+        return aside
+
+    def sync(self, artifacts: Iterable[Artifact | str]) -> None:
+        """Returns when the files and their directory entries are on the disk itself (fsync).
+
+        Raises:
+            ArtifactMissingError: one of them is gone.
+        """
+        folders: set[Path] = {self.root}
+        for artifact in artifacts:
+            path = self.path_of(artifact)
+            try:
+                _fsync(path)
+            except FileNotFoundError:
+                raise ArtifactMissingError(
+                    f"the bytes of artifact {path.name[:12]} are gone",
+                    where=str(path),
+                    next_step="run the step that made it again",
+                ) from None
+            folders.add(path.parent)
+        for folder in folders:
+            if folder.is_dir():
+                _fsync(folder)
+
+    def delete(self, digest: str) -> bool:
+        """Removes the bytes; whether they were there. The caller knows that nothing needs them."""
+        path = self.path_of(digest)
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise storage_error("an artifact cannot be deleted", error, path) from error
+        return True
+
+    def list_digests(self) -> list[str]:
+        """All digests that have a file, sorted."""
+        names: list[str] = []
+        for folder in self.root.glob("??"):
+            names += (path.name for path in folder.iterdir() if len(path.name) == _DIGEST_LENGTH)
+        return sorted(names)
+
+    def discard_torn(self, older_than_s: float = 3600.0) -> int:
+        """Removes what killed writers left; returns how many files.
+
+        Args:
+            older_than_s: age in seconds since the last write to the file; younger ones may belong to a live writer.
+        """
+        removed = 0
+        for path in self.root.glob("tmp/*"):
+            try:
+                if time.time() - path.stat().st_mtime >= older_than_s:
+                    path.unlink()
+                    removed += 1
+            except FileNotFoundError:
+                continue
+        return removed
+
+    def _write(self, encode: Callable[[BinaryIO], dict[str, Any]], codec: str, type_name: str) -> Artifact:
+        with self._temporary() as temporary:
+            with self._writer(temporary, _kind(codec)) as writer:
+                summary = encode(cast(BinaryIO, writer))
+                digest, size = writer.finish()
+            target = self.path_of(digest)
+            if _size(target) != size:
+                try:
+                    target.parent.mkdir(exist_ok=True)
+                    os.replace(temporary, target)
+                except OSError as error:
+                    raise storage_error("an artifact cannot be put in its place", error, target) from error
+        return Artifact(digest=digest, codec=codec, type_name=type_name, size_bytes=size, summary=summary)
+
+    def _writer(self, temporary: Path, kind: str) -> FileWriter:
+        try:
+            temporary.parent.mkdir(parents=True, exist_ok=True)
+            return FileWriter(temporary, kind)
+        except OSError as error:
+            raise storage_error("an artifact cannot be written", error, temporary.parent) from error
+
+    @contextmanager
+    def _temporary(self) -> Iterator[Path]:
+        """A name in the store's folder for temporary files; whatever is left under it afterwards is removed."""
+        path = self.root / "tmp" / f"{os.getpid()}-{secrets.token_hex(8)}"
+        try:
+            yield path
+        finally:
+            try:
+                path.unlink()
+            except OSError:  # renamed, never created, or the disk that just failed
+                pass
+
+
+def _kind(codec: str) -> str:
+    return f"artifact {codec}"
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
+
+
+def _fsync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        raise storage_error("what was written is not safe on the disk", error, path) from error
+    finally:
+        os.close(fd)
