@@ -14,24 +14,23 @@ from tidewheel.core.errors import ParameterError
 _PLAIN_SOURCES = frozenset({"BASE_TABLE", "JOIN", "SUBQUERY", "EMPTY"})
 
 
-def parse_select(query: str) -> dict[str, Any]:
-    """The syntax tree of one `select`, as DuckDB writes it in JSON.
+def parse_select(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, Any]:
+    """The syntax tree of one `select`, as DuckDB writes it in JSON; nothing is run.
 
     Raises:
         ParameterError: the text is something else; the message names the place.
     """
-    with duckdb.connect(":memory:", config={"threads": "1"}) as connection:
-        try:
-            count = len(connection.extract_statements(query))
-        except duckdb.Error as error:
-            what, _, place = str(error).partition("\n\nLINE ")
-            raise ParameterError(
-                what.partition(": ")[2] or what,
-                where=f"query, line {place}" if place else f"query: {short(query)}",
-                next_step="correct the query",
-            ) from None
-        row = connection.execute("select json_serialize_sql(?)", [query]).fetchone() if count == 1 else None
-    tree: dict[str, Any] = msgspec.json.decode(row[0]) if row else {"error": True}
+    try:
+        count = len(connection.extract_statements(query))
+    except duckdb.Error as error:
+        what, _, place = str(error).partition("\n\nLINE ")
+        raise ParameterError(
+            what.partition(": ")[2] or what,
+            where=f"query, line {place}" if place else f"query: {short(query)}",
+            next_step="correct the query",
+        ) from None
+    rows = connection.execute("select json_serialize_sql(?)", [query]).fetchall() if count == 1 else []
+    tree: dict[str, Any] = msgspec.json.decode(rows[0][0]) if rows else {"error": True}
     if tree["error"]:
         raise ParameterError(
             "a query is one select statement", where=f"query: {short(query)}", next_step="write select ... from ..."

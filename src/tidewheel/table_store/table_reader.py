@@ -95,7 +95,7 @@ class TableReader:
             return self._cast(self.sql(self._query(names, filter, limit)), names)
         if self.reference.is_direct:
             return self._read_parquet(names, limit)
-        rows = import_module("tidewheel.table_store.pyiceberg_scan").scan(self.reference, names)
+        rows = import_module("tidewheel.table_store.pyiceberg_scan").scan_snapshot(self.reference, names)
         return self._cast(rows.slice(0, limit), names)
 
     def to_pandas(
@@ -175,9 +175,9 @@ class TableReader:
             return self._cast(self.schema.empty_table(), names)
         arrow, dataset = import_module("pyarrow"), import_module("pyarrow.dataset")
         paths = [file.path for file in self.reference.files]
-        rows = dataset.dataset(paths, schema=self.schema, format="parquet")
         use_threads = self._threads != 1
         try:
+            rows = dataset.dataset(paths, schema=self.schema, format="parquet")
             if limit is not None:
                 return self._cast(rows.head(limit, columns=names, use_threads=use_threads), names)
             return self._cast(rows.to_table(columns=names, use_threads=use_threads), names)

@@ -1,0 +1,105 @@
+"""Many processes on one table, and processes that are killed: no row is lost, none is there twice."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import pyarrow as pa
+import pytest
+
+from tidewheel.steps.data_ingestion import ingest
+from tidewheel.table_store import PyIcebergTableStore
+
+WRITERS, APPENDS = 4, 15
+
+APPEND = """
+import sys, pathlib, pyarrow as pa
+from tidewheel.table_store import PyIcebergTableStore
+store = PyIcebergTableStore.open(pathlib.Path(sys.argv[1]))
+for n in range(int(sys.argv[3])):
+    store.append("t", pa.table({"writer": [int(sys.argv[2])] * 10, "n": [n] * 10}))
+"""
+
+INGEST = """
+import os, signal, sys, pathlib
+from tidewheel.steps.data_ingestion import ingest
+from tidewheel.table_store import PyIcebergTableStore
+
+class Ledger:
+    def has(self, table_uuid, content_digest):
+        return False
+    def record(self, file):
+        if sys.argv[3] == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+store = PyIcebergTableStore.open(pathlib.Path(sys.argv[1]))
+print(ingest(store, "t", [sys.argv[2]], ledger=Ledger()).rows)
+"""
+
+
+def start(code, *arguments):
+    return subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)], stdout=subprocess.PIPE, text=True)
+
+
+def test_all_appends_of_all_processes_land_while_others_read(tmp_path):
+    store = PyIcebergTableStore.open(tmp_path)
+    store.create("t", pa.schema({"writer": pa.int64(), "n": pa.int64()}))
+    writers = [start(APPEND, tmp_path, writer, APPENDS) for writer in range(WRITERS)]
+    counts = [0]
+    while any(writer.poll() is None for writer in writers):
+        snapshot = store.snapshot("t")
+        rows = store.read(snapshot).to_arrow().num_rows
+        assert rows == snapshot.row_count
+        assert rows % 10 == 0
+        counts.append(rows)
+    for writer in writers:
+        writer.communicate()
+    assert [writer.returncode for writer in writers] == [0] * WRITERS
+    assert counts == sorted(counts)
+    reader = store.read(store.snapshot("t"))
+    assert reader.sql("select writer, n, count(*) c from this group by all having c <> 10").num_rows == 0
+    assert reader.row_count == WRITERS * APPENDS * 10
+    assert reader.to_arrow().num_rows == WRITERS * APPENDS * 10
+    assert len(store.snapshots("t")) == WRITERS * APPENDS + 1
+
+
+def test_a_warehouse_is_opened_and_a_file_ingested_by_several_processes_at_once(tmp_path):
+    (tmp_path / "f.csv").write_text("n\n1\n2\n")
+    processes = [start(INGEST, tmp_path / "tables", tmp_path / "f.csv", "live") for _ in range(3)]
+    rows = sorted(process.communicate()[0].strip() for process in processes)
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert rows == ["0", "0", "2"]
+    assert PyIcebergTableStore.open(tmp_path / "tables").snapshot("t").row_count == 2
+
+
+def test_a_kill_between_the_commit_and_the_bookkeeping_adds_nothing_twice(tmp_path):
+    (tmp_path / "f.csv").write_text("n\n1\n2\n")
+    process = start(INGEST, tmp_path / "tables", tmp_path / "f.csv", "die")
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    store = PyIcebergTableStore.open(tmp_path / "tables")
+    assert store.snapshot("t").row_count == 2
+    result = ingest(store, "t", [tmp_path / "f.csv"])
+    assert (result.rows, result.snapshot.row_count) == (0, 2)
+
+
+@pytest.mark.slow
+def test_a_writer_killed_at_any_moment_leaves_a_table_that_works(tmp_path):
+    store = PyIcebergTableStore.open(tmp_path)
+    store.create("t", pa.schema({"writer": pa.int64(), "n": pa.int64()}))
+    rows = 0
+    for round_number in range(6):
+        process = start(APPEND, tmp_path, round_number, 1000)
+        deadline = time.monotonic() + 30
+        while store.snapshot("t").row_count < rows + 20 and time.monotonic() < deadline:
+            pass
+        process.kill()
+        process.wait()
+        process.communicate()
+        snapshot = store.append("t", pa.table({"writer": [-1] * 10, "n": [round_number] * 10}))
+        store.read(snapshot).verify()
+        rows = snapshot.row_count
+        assert store.read(snapshot).to_arrow().num_rows == rows
