@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from tidewheel.source_repository.closure import Closure, missed_modules
 from tidewheel.source_repository.git import GitRepository, GitState
+from tidewheel.source_repository.lock import lock_digest, lock_mismatches
+from tidewheel.source_repository.runtime import read_runtime
 from tidewheel.source_repository.source_copy import (
     SourcesChangedError,
     capture_sources,
@@ -27,8 +29,11 @@ __all__ = [
     "capture_sources",
     "copy_sources",
     "find_import_roots",
+    "lock_digest",
+    "lock_mismatches",
     "missed_modules",
     "pack_sources",
+    "read_runtime",
     "read_sources",
     "unpack_sources",
 ]
