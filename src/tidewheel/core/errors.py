@@ -94,6 +94,10 @@ class ParameterError(TidewheelError, ValueError):
     """An argument has the wrong type or a value outside its domain."""
 
 
+class ParametersError(ProblemsError, ValueError):
+    """Arguments of a pipeline are missing, unknown or of the wrong type."""
+
+
 class SchemaMismatchError(TidewheelError, ValueError):
     """Data does not have the columns or types that its reader or table needs."""
 

@@ -2,6 +2,7 @@
 
 from tidewheel.core.records.artifact import Artifact
 from tidewheel.core.records.deployment import Deployment
+from tidewheel.core.records.endpoint import EndpointSpec, EndpointState
 from tidewheel.core.records.event import Event, Evidence
 from tidewheel.core.records.execution import Execution, ExecutionStatus, Failure
 from tidewheel.core.records.label import Label
@@ -19,6 +20,8 @@ __all__ = [
     "Artifact",
     "Check",
     "Deployment",
+    "EndpointSpec",
+    "EndpointState",
     "Event",
     "Evidence",
     "Execution",

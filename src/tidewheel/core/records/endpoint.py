@@ -1,0 +1,64 @@
+"""What a prediction server shall serve, and what it does serve: the two files of an endpoint's folder."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from tidewheel.core.records.record import Record
+
+
+class EndpointSpec(Record, frozen=True, kw_only=True):
+    """The desired state of one server, in `desired.json`.
+
+    Attributes:
+        endpoint, place: its name and where it runs.
+        model, version: what answers.
+        package_path, package_digest: the stored package and the digest that it must have.
+        package_codec: the codec's identity, which enters the digest.
+        log_folder: where segments of the prediction log are written.
+        host, port: where it listens; 0 for any free port.
+        segment_rows, max_body_bytes: see the serving configuration.
+        is_clock_virtual: whether requests tell the time by the header `Tidewheel-At`.
+    """
+
+    endpoint: str
+    place: str
+    model: str
+    version: int
+    package_path: str
+    package_digest: str
+    package_codec: str
+    log_folder: str
+    host: str = "127.0.0.1"
+    port: int = 0
+    segment_rows: int = 10_000
+    max_body_bytes: int = 8 << 20
+    is_clock_virtual: bool = False
+
+
+class EndpointState(Record, frozen=True, kw_only=True):
+    """What is known of a server, from its `state.json` and its lock.
+
+    Attributes:
+        status: `ready` answers; `starting` does not yet; `dead` has no process; `refused` could not load what was desired
+            (an earlier version may still answer, then `version` names it).
+        url: `http://host:port`; empty before it listens.
+        message: why it is not ready.
+    """
+
+    endpoint: str
+    place: str
+    model: str
+    version: int
+    package_digest: str
+    status: Literal["ready", "starting", "dead", "refused"]
+    pid: int = 0
+    url: str = ""
+    message: str = ""
+    started_at: datetime | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether some version answers."""
+        return self.status == "ready" or (self.status == "refused" and bool(self.url))

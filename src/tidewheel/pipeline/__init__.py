@@ -1,0 +1,47 @@
+"""The definition of pipelines: pure, light, and without any knowledge of stores, engines or codecs."""
+
+from tidewheel.core.errors import StopRun
+from tidewheel.core.metrics import Metrics
+from tidewheel.pipeline.model import Model
+from tidewheel.pipeline.parameters import (
+    Parameter,
+    ParametersError,
+    bind_parameters,
+    bind_value,
+    declared_parameters,
+    parse_parameters,
+)
+from tidewheel.pipeline.pipeline import Pipeline, pipeline
+from tidewheel.pipeline.plan import InputSpec, OutputSpec, Plan, PlanNode, StepOptions
+from tidewheel.pipeline.ref import Ref
+from tidewheel.pipeline.sources import champion, set_resolver, sql, table
+from tidewheel.pipeline.step import Step, step
+from tidewheel.pipeline.tracing import inside_step, is_inside_step
+
+__all__ = [
+    "InputSpec",
+    "Metrics",
+    "Model",
+    "OutputSpec",
+    "Parameter",
+    "ParametersError",
+    "Pipeline",
+    "Plan",
+    "PlanNode",
+    "Ref",
+    "Step",
+    "StepOptions",
+    "StopRun",
+    "bind_parameters",
+    "bind_value",
+    "champion",
+    "declared_parameters",
+    "inside_step",
+    "is_inside_step",
+    "parse_parameters",
+    "pipeline",
+    "set_resolver",
+    "sql",
+    "step",
+    "table",
+]

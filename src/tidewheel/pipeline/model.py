@@ -1,0 +1,45 @@
+"""Which pipeline makes a model, and what keeps it fresh."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from tidewheel.core.errors import DefinitionError
+from tidewheel.pipeline.pipeline import Pipeline
+
+
+class Model(msgspec.Struct, frozen=True):
+    """A declaration at the top of one of the project's modules; the workspace finds it.
+
+    Attributes:
+        name: registry, endpoint and `why` know it by this.
+        pipeline: makes it; all its parameters need defaults if triggers shall start it.
+        package, verdict, metrics: names of the pipeline's outputs.
+        monitors: watch it; see `tidewheel.monitoring`.
+        triggers: start the pipeline again; see `tidewheel.triggers`.
+        endpoint: where it is served; the model's name by default.
+
+    Raises:
+        DefinitionError: `pipeline` is no `@pipeline`, or the name is not fit for a URL.
+    """
+
+    name: str
+    pipeline: Pipeline
+    package: str = "package"
+    verdict: str = "verdict"
+    metrics: str = "metrics"
+    monitors: Sequence[Any] = ()
+    triggers: Sequence[Any] = ()
+    endpoint: str | None = None
+
+    def __post_init__(self) -> None:
+        problems = []
+        if not isinstance(self.pipeline, Pipeline):
+            problems.append(f"pipeline is a {type(self.pipeline).__name__}, not a @pipeline @ Model.pipeline")
+        if not self.name or not all(char.isalnum() or char in "-_." for char in self.name):
+            problems.append("the name may hold letters, digits, '-', '_' and '.' only @ Model.name")
+        if problems:
+            raise DefinitionError(f"model {self.name!r} is declared wrongly", problems)
