@@ -1,0 +1,72 @@
+"""What this project declares: one pipeline and the model that it keeps fresh."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from flights.baseline import BASELINE
+from flights.steps.data_analysis import data_analysis
+from flights.steps.data_extraction import data_extraction
+from flights.steps.data_preparation import data_preparation
+from flights.steps.data_validation import data_validation
+from flights.steps.model_evaluation import model_evaluation
+from flights.steps.model_training import model_training
+from tidewheel import PerformanceDrop, PerformanceMonitor
+from tidewheel.pipeline import Model, champion, pipeline, table
+from tidewheel.steps.model_packaging import model_packaging
+from tidewheel.steps.model_validation import model_validation
+
+
+@pipeline
+def training(
+    *,
+    until: date,
+    test_days: int = 14,
+    validation_days: int = 7,
+    window_days: int = 0,
+    rounds: int = 150,
+    learning_rate: float = 0.05,
+    leaves: int = 15,
+    seed: int = 1,
+) -> dict[str, Any]:
+    """Trains on everything that was known before `until` began, and judges the result by the newest days.
+
+    Parameters are those of `data_preparation` and `model_training`.
+    """
+    known = data_extraction(table("flights"), table("weather"), table("planes"), until=until)
+    analysis = data_analysis(known.flights, known.weather)
+    report = data_validation(known.flights, known.weather, known.planes, table("airports"))
+    splits = data_preparation(
+        known.flights,
+        known.weather,
+        known.planes,
+        until=until,
+        test_days=test_days,
+        validation_days=validation_days,
+        window_days=window_days,
+    )
+    trained = model_training(
+        splits.train, splits.validation, rounds=rounds, learning_rate=learning_rate, leaves=leaves, seed=seed
+    )
+    evaluation = model_evaluation(trained.model, splits.test)
+    package = model_packaging(trained.model, splits.sample)
+    verdict = model_validation(package, splits.test, champion("flight-delay"), baseline=BASELINE, block="day")
+    return {
+        "package": package,
+        "verdict": verdict,
+        "metrics": evaluation.metrics,
+        "evaluation": evaluation.report,
+        "calibration": evaluation.calibration,
+        "analysis": analysis.summary,
+        "data": report,
+    }
+
+
+flight_delay = Model(
+    "flight-delay",
+    pipeline=training,
+    monitors=(PerformanceMonitor(),),
+    triggers=(PerformanceDrop(),),
+    endpoint="flight-delay",
+)

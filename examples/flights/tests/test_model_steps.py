@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+from airport_life import Tables
+from flights.baseline import BASELINE, late_share_by_carrier_and_hour
+from flights.features import as_categories
+from flights.scores import calibration_error, reliability, score
+from flights.steps.data_preparation import Splits, data_preparation
+from flights.steps.model_evaluation import model_evaluation
+from flights.steps.model_training import Training, model_training
+
+from tidewheel import StopRun
+
+
+@pytest.fixture(scope="module")
+def splits(tables: Tables) -> Splits:
+    return data_preparation(*tables[:3], until=date(2013, 6, 10), test_days=10, validation_days=5)
+
+
+@pytest.fixture(scope="module")
+def trained(splits: Splits) -> Training:
+    return model_training(splits.train, splits.validation, rounds=40, smallest_leaf=20)
+
+
+def test_training_twice_gives_the_same_model(splits: Splits, trained: Training) -> None:
+    again = model_training(splits.train, splits.validation, rounds=40, smallest_leaf=20)
+    assert again.model.booster_.model_to_string() == trained.model.booster_.model_to_string()
+    assert again.metrics == trained.metrics
+
+
+def test_the_model_learns_that_storms_delay(splits: Splits, trained: Training) -> None:
+    evaluation = model_evaluation(trained.model, splits.test)
+    assert evaluation.metrics["roc_auc"] > 0.65 > evaluation.report["baseline_roc_auc"]
+    assert set(evaluation.metrics) == {"roc_auc", "average_precision", "log_loss", "brier_score", "calibration_error"}
+    assert sum(evaluation.report["calibration"]["count"]) == len(splits.test)
+    assert len(evaluation.calibration.axes) == 1
+
+
+def test_an_airline_never_seen_counts_as_missing(splits: Splits, trained: Training) -> None:
+    rows = splits.test.head(5)
+    stranger = trained.model.predict_proba(as_categories(rows.assign(carrier="ZZ")))
+    nobody = trained.model.predict_proba(as_categories(rows.assign(carrier=pd.Series([None] * 5, index=rows.index))))
+    np.testing.assert_array_equal(stranger, nobody)
+
+
+def test_rows_of_one_class_are_no_test(splits: Splits, trained: Training) -> None:
+    with pytest.raises(StopRun, match="no model can be judged"):
+        model_evaluation(trained.model, splits.test[splits.test["label"] == 0])
+
+
+def test_perfect_and_useless_probabilities_score_as_they_should() -> None:
+    labels = np.array([0, 1] * 50)
+    perfect, useless = score(labels, labels.astype(float)), score(labels, np.full(100, 0.5))
+    assert (perfect["roc_auc"], perfect["brier_score"], perfect["calibration_error"]) == (1.0, 0.0, 0.0)
+    assert (useless["roc_auc"], useless["brier_score"], useless["calibration_error"]) == (0.5, 0.25, 0.0)
+
+
+def test_calibration_error_is_the_gap_between_said_and_seen() -> None:
+    random = np.random.default_rng(0)
+    said = random.uniform(0.1, 0.6, 50_000)
+    labels = (random.random(50_000) < said + 0.1).astype(int)
+    assert calibration_error(labels, said) == pytest.approx(0.1, abs=0.01)
+    assert reliability(labels, said)["count"].tolist() == [5_000] * 10
+
+
+def test_the_baseline_knows_only_the_training_rows(splits: Splits) -> None:
+    rare = pd.DataFrame({"carrier": ["UA", "ZZ"], "hour": [8, 8]})
+    mean = splits.train["label"].mean()
+    scores = late_share_by_carrier_and_hour(splits.train, rare)
+    assert scores.iloc[1] == pytest.approx(mean)
+    assert splits.test[BASELINE].between(0, 1).all()
+    flipped = splits.test.assign(label=1 - splits.test["label"])
+    pd.testing.assert_series_equal(
+        late_share_by_carrier_and_hour(splits.train, flipped), late_share_by_carrier_and_hour(splits.train, splits.test)
+    )
