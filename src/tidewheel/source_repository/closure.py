@@ -20,7 +20,8 @@ class Closure(Record, frozen=True, kw_only=True):
         parts: digest by `module:name`; `module:<import>` is what runs when the module is imported, `module:*` a module
             that was taken whole.
         modules: project modules that are imported, statically, when the step is imported or called.
-        imports: top-level names of other imports that are reached, without the standard library.
+        imports: top-level names of other imports that are reached, without the standard library; `tidewheel` only when
+            more than its declarations is used (a runtime always names it).
         undecided: module -> why the whole of it was taken.
     """
 

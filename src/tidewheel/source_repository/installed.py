@@ -117,14 +117,13 @@ def _packages_below(folder: str) -> set[str]:
 def _mapped(finder: Path) -> set[str]:
     """The paths in the MAPPING table of the import hook that setuptools writes."""
     for node in ast.parse(finder.read_text()).body:
-        target = (
-            node.target
-            if isinstance(node, ast.AnnAssign)
-            else node.targets[0]
-            if isinstance(node, ast.Assign)
-            else None
-        )
-        if isinstance(target, ast.Name) and target.id == "MAPPING" and isinstance(node, ast.Assign | ast.AnnAssign):
-            mapping = ast.literal_eval(node.value) if node.value is not None else {}
-            return {path if os.path.isdir(path) else f"{path}.py" for path in map(str, mapping.values())}
+        match node:
+            case ast.AnnAssign(target=ast.Name(id="MAPPING"), value=ast.expr() as table):
+                pass
+            case ast.Assign(targets=[ast.Name(id="MAPPING")], value=table):
+                pass
+            case _:
+                continue
+        paths = [str(path) for path in ast.literal_eval(table).values()]
+        return {path if os.path.isdir(path) else f"{path}.py" for path in paths}
     return set()

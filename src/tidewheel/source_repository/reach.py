@@ -23,6 +23,11 @@ _DYNAMIC_BUILTINS = frozenset(["__import__", "eval", "exec", "globals"])
 _DYNAMIC_FOREIGN = frozenset([("importlib",), ("pkgutil",), ("runpy",), ("sys", "modules"), ("sys", "path")])
 # `importlib.resources` and `importlib.metadata` read data; they import nothing of the project.
 _STATIC_FOREIGN = frozenset([("importlib", "resources"), ("importlib", "metadata")])
+# What Tidewheel requires for its other parts has no say in the outcome of a step that uses only these.
+_DECLARATIONS = frozenset(
+    ("tidewheel", name)
+    for name in ("Metrics", "Model", "StopRun", "TidewheelError", "champion", "pipeline", "sql", "step", "table")
+)
 # Asked of a module these tell nothing of its content.
 _MODULE_ATTRIBUTES = frozenset(
     ["__doc__", "__file__", "__name__", "__package__", "__path__", "__spec__", "__version__"]
@@ -162,7 +167,7 @@ class Reach:
         full = (*name.split("."), *chain)
         if any(full[: len(one)] == one for one in _DYNAMIC_FOREIGN) and full[:2] not in _STATIC_FOREIGN:
             self.take_whole(user, f"it uses {'.'.join(full[:2])}")
-        if top and top not in sys.stdlib_module_names:
+        if top and top not in sys.stdlib_module_names and full[:2] not in _DECLARATIONS:
             self.imports.add(top)
 
     def _note_dynamic(self, module: ProjectModule, chain: Chain) -> None:

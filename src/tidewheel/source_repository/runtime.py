@@ -19,8 +19,8 @@ def read_runtime(imports: Iterable[str] | None = None, *, cache_dir: Path | None
     """Python, platform, and the distributions that these imports reach, with what those require.
 
     A distribution that is installed in editable form, and a package that lies on the search path without one, has the
-    digest of its files in place of a version. Tidewheel itself is always among them. Optional dependencies count only
-    where a requirement names the extra.
+    digest of its files in place of a version. Tidewheel itself is always among them; what it requires counts when
+    `tidewheel` is one of the imports. Optional dependencies count only where a requirement names the extra.
 
     Args:
         imports: top-level import names; None for all installed distributions.
@@ -28,19 +28,19 @@ def read_runtime(imports: Iterable[str] | None = None, *, cache_dir: Path | None
 
     Example:
         >>> runtime = read_runtime(["msgspec"])
-        >>> sorted(runtime.distributions)[:2], runtime.python.split()[0]
-        (['alembic', ...], 'cpython')
+        >>> sorted(runtime.distributions), runtime.python.split()[0]
+        (['msgspec', 'tidewheel'], 'cpython')
     """
     index = read_index(cache_dir)
     if imports is None:
         names = set(index.distributions)
-        unknown = {_ALWAYS} - index.providers.keys()
+        wanted = {_ALWAYS}
     else:
-        wanted = {*imports, _ALWAYS}
-        names = index.reached(wanted)
-        unknown = wanted - index.providers.keys()
+        asked = set(imports)
+        wanted = asked | {_ALWAYS}
+        names = index.reached(asked) | ({_ALWAYS} & index.distributions.keys())
     distributions = {name: _version(index, name, cache_dir) for name in names}
-    for name in unknown:
+    for name in sorted(wanted - index.providers.keys()):
         place = find_package(name)
         if place is not None:
             distributions[normalise_name(name)] = digest_packages([place], cache_dir)
