@@ -1,0 +1,73 @@
+"""The shape that all commands share: `--json`, the project's folder, and errors as messages with exit codes."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tidewheel.cli import exit_code
+from tidewheel.cli.output import print_json
+from tidewheel.core.errors import ProblemsError, TidewheelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tidewheel.workspace import Workspace
+
+
+def command(name: str, *, example: str, **settings: Any) -> Callable[[Callable[..., Any]], click.Command]:
+    """Declares a command.
+
+    Args:
+        name: as it is typed.
+        example: a line that works, shown by `--help`.
+        settings: for click.
+    """
+
+    def declare(function: Callable[..., Any]) -> click.Command:
+        @click.pass_context
+        @functools.wraps(function)
+        def guarded(context: click.Context, /, *args: Any, **kwargs: Any) -> Any:
+            context.ensure_object(dict)["json"] = kwargs.get("as_json", False)
+            try:
+                return function(*args, **kwargs)
+            except TidewheelError as error:
+                tell_error(error, as_json=kwargs.get("as_json", False))
+                context.exit(exit_code.of_error(error))
+
+        with_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(guarded)
+        return click.command(name, epilog=f"Example:  {example}", **settings)(with_json)
+
+    return declare
+
+
+@contextmanager
+def opened() -> Iterator[Workspace]:
+    """The workspace of the project that the command is for."""
+    from tidewheel.workspace import open_workspace
+
+    with open_workspace(click.get_current_context().find_root().params.get("project") or ".") as workspace:
+        yield workspace
+
+
+def tell_error(error: TidewheelError, *, as_json: bool) -> None:
+    """Prints an error on standard error, for `--json` as JSON on standard output."""
+    if as_json:
+        problems = list(error.problems) if isinstance(error, ProblemsError) else []
+        facts = {
+            "type": type(error).__name__,
+            "what": error.what,
+            "where": error.where,
+            "next_step": error.next_step,
+            "problems": problems,
+        }
+        print_json({"error": facts})
+        return
+    click.secho("error: ", fg="red", nl=False, err=True)
+    click.echo(str(error), err=True)
+    sys.stderr.flush()

@@ -1,0 +1,69 @@
+"""Commands about tables."""
+
+from __future__ import annotations
+
+import click
+
+from tidewheel.cli.command import command, opened
+from tidewheel.cli.output import print_json, print_table
+
+
+@command("ingest", example="tidewheel ingest flights data/flights-2013-01.csv")
+@click.argument("table")
+@click.argument("files", nargs=-1, required=True, type=click.Path())
+def ingest_command(table: str, files: tuple[str, ...], as_json: bool) -> None:
+    """Add the rows of FILES (parquet, csv, json; also zipped) to TABLE; the same content twice adds nothing."""
+    with opened() as workspace:
+        result = workspace.ingest(table, files)
+        if as_json:
+            print_json(result)
+            return
+        skipped = f", {len(result.files_skipped)} files were there already" if result.files_skipped else ""
+        snapshot = result.snapshot
+        click.echo(
+            f"{table}: {result.rows:,} rows added from {len(result.files_added)} files{skipped}; "
+            f"snapshot {snapshot.snapshot_id} has {snapshot.row_count:,} rows"
+        )
+
+
+@command("tables", example="tidewheel tables flights")
+@click.argument("table", required=False)
+def tables_command(table: str | None, as_json: bool) -> None:
+    """List all tables, or the snapshots of TABLE."""
+    with opened() as workspace:
+        if table is None:
+            infos = workspace.tables()
+            if as_json:
+                print_json(infos)
+                return
+            rows = [
+                (one.name, one.snapshot.row_count, one.snapshot.file_count, one.snapshot.committed_at, one.snapshot.digest[:16])
+                for one in infos
+            ]
+            empty = "no table yet: add one with `tidewheel ingest TABLE FILES`"
+            print_table(("table", "rows", "files", "committed", "content"), rows, empty=empty)
+            return
+        snapshots = workspace.snapshots(table)
+        if as_json:
+            print_json(snapshots)
+            return
+        columns = ("snapshot", "committed", "rows", "files", "content")
+        lines = [(str(one.snapshot_id), one.committed_at, one.row_count, one.file_count, one.digest[:16]) for one in snapshots]
+        print_table(columns, lines, empty="it has no snapshot")
+
+
+@command("sql", example='tidewheel sql "select carrier, count(*) n from flights group by 1 order by n desc"')
+@click.argument("query")
+@click.option("--limit", default=100, show_default=True, help="Print at most so many rows; 0 for all.")
+def sql_command(query: str, limit: int, as_json: bool) -> None:
+    """Query the current snapshots of tables with DuckDB's SQL."""
+    with opened() as workspace:
+        result = workspace.sql(query)
+        shown = result.slice(0, limit) if limit else result
+        if as_json:
+            print_json(shown.to_pylist())
+            return
+        rows = [tuple(row.values()) for row in shown.to_pylist()]
+        print_table(result.column_names, rows, empty="no rows")
+        if len(shown) < len(result):
+            click.echo(f"... {len(result) - len(shown):,} more rows; --limit 0 prints all")

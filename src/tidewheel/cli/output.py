@@ -1,0 +1,99 @@
+"""How commands print: aligned tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+
+COLOURS = {
+    "succeeded": "green",
+    "approved": "green",
+    "cached": "cyan",
+    "running": "blue",
+    "failed": "red",
+    "rejected": "red",
+    "interrupted": "red",
+    "stopped": "yellow",
+    "cancelled": "yellow",
+    "skipped": "yellow",
+}
+
+
+def print_json(value: Any) -> None:
+    """Prints records and plain values as indented JSON."""
+    import msgspec
+
+    plain = msgspec.to_builtins(value, enc_hook=str, str_keys=True)
+    click.echo(json.dumps(plain, indent=2, ensure_ascii=False))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) -> None:
+    """Prints rows under their heads, numbers to the right.
+
+    Args:
+        empty: what to say when there is no row.
+    """
+    cells = [[format_cell(value) for value in row] for row in rows]
+    if not cells:
+        click.echo(empty)
+        return
+    widths = [max(len(head), *(len(row[index]) for row in cells)) for index, head in enumerate(columns)]
+    is_number = [all(_is_number(row[index]) for row in cells) for index in range(len(columns))]
+    click.secho(_line(columns, widths, is_number), bold=True)
+    for row in cells:
+        line = _line(row, widths, is_number)
+        colour = next((COLOURS[cell] for cell in row if cell in COLOURS), None)
+        click.echo(_coloured(line, row, colour))
+
+
+def print_facts(facts: Mapping[str, Any]) -> None:
+    """Prints names and values, one a line; empty values are left out."""
+    shown = {name: format_cell(value) for name, value in facts.items() if value not in (None, "", (), {}, [])}
+    width = max((len(name) for name in shown), default=0)
+    for name, value in shown.items():
+        click.echo(f"{name:<{width}}  {value}")
+
+
+def format_cell(value: Any) -> str:
+    """One value as text: times to the second in UTC, numbers short.
+
+    Example:
+        >>> format_cell(0.123456), format_cell(1234567), format_cell(None)
+        ('0.1235', '1,234,567', '-')
+    """
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1e6 else f"{value:,.0f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={format_cell(one)}" for name, one in value.items())
+    return str(value)
+
+
+def _is_number(cell: str) -> bool:
+    return cell == "-" or cell.replace(",", "").replace(".", "").lstrip("+-").isdigit()
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], is_number: Sequence[bool]) -> str:
+    padded = [
+        cell.rjust(width) if right else cell.ljust(width)
+        for cell, width, right in zip(cells, widths, is_number, strict=True)
+    ]
+    return "  ".join(padded).rstrip()
+
+
+def _coloured(line: str, row: Sequence[str], colour: str | None) -> str:
+    if colour is None:
+        return line
+    word = next(cell for cell in row if cell in COLOURS)
+    return line.replace(word, click.style(word, fg=colour), 1)

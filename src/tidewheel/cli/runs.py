@@ -1,0 +1,209 @@
+"""Commands about runs."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tidewheel.cli import exit_code
+from tidewheel.cli.arguments import parse_parameter_options
+from tidewheel.cli.command import command, opened
+from tidewheel.cli.output import print_facts, print_json, print_table
+from tidewheel.cli.progress import ProgressPrinter
+from tidewheel.core.errors import ParameterError
+from tidewheel.orchestrator.progress import silent
+from tidewheel.workspace.views import ExecutionView, RunView
+
+RUN_COLUMNS = ("run", "pipeline", "status", "started", "seconds", "commit", "reason")
+
+
+@command(
+    "run",
+    example="tidewheel run training --until 2013-04-01",
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+)
+@click.argument("pipeline")
+@click.argument("parameters", nargs=-1, type=click.UNPROCESSED)
+@click.option("--debug", is_flag=True, help="Run the steps in this process, one by one, so that a debugger can stop.")
+@click.option("--fresh", is_flag=True, help="Carry out every step, also those whose result is known.")
+def run_command(pipeline: str, parameters: tuple[str, ...], debug: bool, fresh: bool, as_json: bool) -> None:
+    """Run PIPELINE with --NAME VALUE for its parameters; what has not changed is taken from earlier runs."""
+    with opened() as workspace:
+        run = workspace.submit(
+            pipeline,
+            listener=silent if as_json else ProgressPrinter(),
+            is_debug=debug,
+            reuses_results=not fresh,
+            **parse_parameter_options(parameters),
+        )
+        _end_with(run, as_json=as_json)
+
+
+@command("resume", example="tidewheel resume 1m7y")
+@click.argument("run_id", metavar="RUN")
+def resume_command(run_id: str, as_json: bool) -> None:
+    """Continue RUN with its parameters and snapshots and today's sources; finished steps are taken over."""
+    with opened() as workspace:
+        _end_with(workspace.resume(run_id, listener=silent if as_json else ProgressPrinter()), as_json=as_json)
+
+
+@command("cancel", example="tidewheel cancel 1m7y")
+@click.argument("run_id", metavar="RUN")
+def cancel_command(run_id: str, as_json: bool) -> None:
+    """End RUN; what its steps had finished can be taken over by `resume`."""
+    with opened() as workspace:
+        run = workspace.cancel(run_id)
+        print_json(run.record) if as_json else click.echo(f"run {run.id} is {run.status}")
+
+
+@command("runs", example="tidewheel runs --status failed")
+@click.option("--pipeline", help="Only runs of this pipeline.")
+@click.option("--status", help="Only runs with this status.")
+@click.option("--limit", default=20, show_default=True, help="At most so many, the newest first.")
+def runs_command(pipeline: str | None, status: Any, limit: int, as_json: bool) -> None:
+    """List runs, the newest first."""
+    with opened() as workspace:
+        runs = workspace.runs(pipeline=pipeline, status=status, limit=limit)
+        if as_json:
+            print_json([run.record for run in runs])
+            return
+        print_table(RUN_COLUMNS, [_run_row(run) for run in runs], empty="no run yet: start one with `tidewheel run`")
+
+
+@command("status", example="tidewheel status")
+def status_command(as_json: bool) -> None:
+    """Show the runs that are going on and the endpoints that answer."""
+    with opened() as workspace:
+        runs = workspace.runs(status="running")
+        endpoints = workspace.endpoints()
+        if as_json:
+            print_json({"runs": [run.record for run in runs], "endpoints": endpoints})
+            return
+        print_table(RUN_COLUMNS, [_run_row(run) for run in runs], empty="no run is going on")
+        rows = [(one.endpoint, one.place, one.version, one.status, one.url) for one in endpoints]
+        print_table(("endpoint", "place", "version", "status", "url"), rows, empty="no endpoint is deployed")
+
+
+@command("show", example="tidewheel show latest")
+@click.argument("run_id", metavar="RUN")
+def show_command(run_id: str, as_json: bool) -> None:
+    """Show RUN: why it was started, from which sources, and each of its steps. `latest` is the newest run."""
+    with opened() as workspace:
+        run = workspace.run(run_id)
+        if as_json:
+            executions = [one.record for one in run.executions]
+            print_json({"run": run.record, "event": run.event, "executions": executions})
+            return
+        _print_run(run)
+
+
+@command("get", example="tidewheel get latest/model_training.model --to model.zip")
+@click.argument("address", metavar="RUN/STEP.OUTPUT")
+@click.option("--to", type=click.Path(), help="Copy the stored file there.")
+def get_command(address: str, to: str | None, as_json: bool) -> None:
+    """Get an output of a step: print it, or copy its stored file."""
+    run_id, _, rest = address.partition("/")
+    node, _, name = rest.rpartition(".")
+    if not run_id or not rest:
+        raise ParameterError(f"{address!r} names no output", next_step="write RUN/STEP.OUTPUT")
+    with opened() as workspace:
+        run = workspace.run(run_id)
+        output = run[node].outputs[name] if node else run[name].outputs["output"]
+        if to:
+            shutil.copyfile(output.path, Path(to))
+            click.echo(f"{to}: {output.artifact.size_bytes:,} bytes, digest {output.digest}")
+        elif as_json:
+            print_json(output.artifact)
+        else:
+            click.echo(output.load())
+
+
+@command("logs", example="tidewheel logs latest model_training")
+@click.argument("run_id", metavar="RUN")
+@click.argument("step", required=False)
+def logs_command(run_id: str, step: str | None, as_json: bool) -> None:
+    """Show what STEP of RUN printed, or all steps one after the other."""
+    with opened() as workspace:
+        run = workspace.run(run_id)
+        executions = [run[step]] if step else run.executions
+        logs = {one.record.node: one.log for one in executions}
+        if as_json:
+            print_json(logs)
+            return
+        for node, log in logs.items():
+            if not step:
+                click.secho(f"== {node}", bold=True)
+            click.echo(log, nl=not log.endswith("\n"))
+
+
+@command("why-rerun", example="tidewheel why-rerun latest model_training")
+@click.argument("run_id", metavar="RUN")
+@click.argument("step")
+def why_rerun_command(run_id: str, step: str, as_json: bool) -> None:
+    """Tell why STEP of RUN was carried out and not taken from an earlier run."""
+    with opened() as workspace:
+        lines = workspace.explain_rerun(run_id, step)
+        print_json(lines) if as_json else click.echo("\n".join(lines))
+
+
+def _end_with(run: RunView, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"run": run.record, "executions": [one.record for one in run.executions]})
+    else:
+        failed = next((one for one in run.executions if one.record.failure), None)
+        if failed is not None and failed.record.failure and failed.record.failure.traceback:
+            click.echo(failed.record.failure.traceback.rstrip(), err=True)
+            click.echo(f"  next:  correct it, then `tidewheel resume {run.id}`", err=True)
+    click.get_current_context().exit(exit_code.of_run(run.record.status))
+
+
+def _run_row(run: RunView) -> tuple[Any, ...]:
+    record = run.record
+    seconds = (record.ended_at - record.started_at).total_seconds() if record.ended_at else None
+    commit = (record.commit[:10] + ("+" if record.is_dirty else "")) if record.commit else ""
+    return record.id, record.pipeline, run.status, record.started_at, seconds, commit, record.reason[:60]
+
+
+def _print_run(run: RunView) -> None:
+    record, event = run.record, run.event
+    print_facts(
+        {
+            "run": record.id,
+            "pipeline": record.pipeline,
+            "status": f"{run.status}{': ' + record.reason if record.reason else ''}",
+            "started": record.started_at,
+            "ended": record.ended_at,
+            "cause": f"{event.kind}: " + "; ".join(f"{one.kind} {one.ref} {one.note}".strip() for one in event.evidence),
+            "parameters": record.parameters,
+            "commit": record.commit + (" with uncommitted changes" if record.is_dirty else ""),
+            "branch": record.branch,
+            "author": record.author,
+            "sources": record.sources_digest[:16],
+            "lock": record.lock_digest[:16],
+            "by": f"{record.user} on {record.host}, executor {record.executor}",
+            "resumed from": record.resumed_from,
+        }
+    )
+    click.echo()
+    columns = ("step", "status", "seconds", "cpu s", "MB", "attempts", "inputs", "outputs")
+    print_table(columns, [_execution_row(one) for one in run.executions], empty="it has no steps")
+    if run.metrics:
+        click.echo()
+        print_facts(run.metrics)
+
+
+def _execution_row(view: ExecutionView) -> tuple[Any, ...]:
+    record = view.record
+    return (
+        record.node,
+        record.status,
+        record.duration_s,
+        record.cpu_s or None,
+        record.peak_memory_bytes / 1e6 if record.peak_memory_bytes else None,
+        record.attempts,
+        " ".join(f"{name}:{artifact.digest[:8]}" for name, artifact in record.inputs.items()),
+        " ".join(f"{name}:{artifact.digest[:8]}" for name, artifact in record.outputs.items()),
+    )

@@ -1,0 +1,81 @@
+"""Commands about endpoints: deploy, ask, and tell what was true."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tidewheel.cli.command import command, opened
+from tidewheel.cli.output import print_json, print_table
+from tidewheel.core.errors import ParameterError, UnreadableFileError
+
+
+@command("deploy", example="tidewheel deploy flight-delay --to dev")
+@click.argument("model")
+@click.option("--to", "place", type=click.Choice(["dev"]), default="dev", show_default=True, help="Where to.")
+@click.option("--version", type=int, help="A version instead of the champion.")
+def deploy_command(model: str, place: str, version: int | None, as_json: bool) -> None:
+    """Bring MODEL's champion to its endpoint; what answers there is replaced without a dropped request."""
+    with opened() as workspace:
+        state = workspace.deploy(model, version=version)
+        if as_json:
+            print_json(state)
+        else:
+            click.echo(f"{model} v{state.version} answers at {state.url}/v2/models/{model}/infer")
+
+
+@command("undeploy", example="tidewheel undeploy flight-delay")
+@click.argument("model")
+def undeploy_command(model: str, as_json: bool) -> None:
+    """Take MODEL's endpoint down."""
+    with opened() as workspace:
+        workspace.undeploy(model)
+        print_json({"endpoint": model, "status": "down"}) if as_json else click.echo(f"{model} is down")
+
+
+@command("predict", example="""echo '[{"hour": 8, "carrier": "UA"}]' | tidewheel predict flight-delay -""")
+@click.argument("model")
+@click.argument("rows", type=click.Path())
+def predict_command(model: str, rows: str, as_json: bool) -> None:
+    """Ask MODEL's endpoint about ROWS: a JSON file with a list of objects, or - for standard input."""
+    with opened() as workspace:
+        answers = workspace.predict(model, _columns(_read_rows(rows)))
+        if as_json:
+            print_json(answers)
+            return
+        names = list(answers)
+        print_table(names, list(zip(*answers.values(), strict=True)), empty="no rows")
+
+
+@command("label", example="tidewheel label labels.csv")
+@click.argument("files", nargs=-1, required=True, type=click.Path())
+def label_command(files: tuple[str, ...], as_json: bool) -> None:
+    """Tell what turned out to be true: FILES with the columns prediction_id, label and, if known, at."""
+    with opened() as workspace:
+        added = workspace.label(files)
+        print_json({"rows": added}) if as_json else click.echo(f"{added:,} labels added")
+
+
+def _read_rows(path: str) -> list[dict[str, Any]]:
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        rows = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise UnreadableFileError(f"{path} holds no JSON: {error}", next_step='write [{"feature": 1}]') from None
+    if isinstance(rows, dict):
+        rows = [rows]
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
+        raise ParameterError(f"{path} must hold a list of objects", next_step='write [{"feature": 1}]')
+    return rows
+
+
+def _columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    names = list(rows[0])
+    for number, row in enumerate(rows):
+        if set(row) != set(names):
+            raise ParameterError(f"row {number} has other fields than row 0: {', '.join(sorted(set(row) ^ set(names)))}")
+    return {name: [row[name] for row in rows] for name in names}

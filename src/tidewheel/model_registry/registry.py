@@ -1,0 +1,198 @@
+"""The registry: what is registered is whole, what is live is not deleted, and a promotion is one atomic move."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from tidewheel.artifact_store import LocalArtifactStore
+from tidewheel.core.clock import utc_now
+from tidewheel.core.errors import ConflictError, NotFoundError, ProtectedError, TidewheelError
+from tidewheel.core.records import Artifact, ModelState, ModelVersion, Run, Snapshot, Verdict
+from tidewheel.metadata_store import AliasStore, ModelStore
+from tidewheel.model_registry.finding import Finding
+
+CHAMPION = "champion"
+
+
+class ModelRegistry:
+    """Registers, promotes and protects versions.
+
+    Args:
+        models: versions and their states.
+        aliases: which version is the champion.
+        artifacts: where packages are.
+    """
+
+    def __init__(self, models: ModelStore, aliases: AliasStore, artifacts: LocalArtifactStore) -> None:
+        self._models = models
+        self._aliases = aliases
+        self._artifacts = artifacts
+
+    def register(
+        self,
+        model: str,
+        package: Artifact,
+        *,
+        run: Run,
+        metrics: Mapping[str, float | None],
+        parameters: Mapping[str, Any],
+        snapshots: Sequence[Snapshot],
+        verdict_digest: str,
+        state: ModelState,
+        reason: str,
+        at: datetime,
+    ) -> tuple[ModelVersion, bool]:
+        """Gives a package the model's next version number; one that is registered already keeps its own.
+
+        The package is verified and forced to the disk first: a version exists only with its files.
+
+        Returns:
+            The version, and whether it is new.
+
+        Raises:
+            ArtifactMissingError, ArtifactCorruptError: the package is not whole; nothing was registered.
+        """
+        self._artifacts.verify(package)
+        self._artifacts.sync([package])
+        champion = self._aliases.get(model, CHAMPION)
+
+        def build(number: int) -> ModelVersion:
+            return ModelVersion(
+                model=model,
+                version=number,
+                state=state,
+                package=package,
+                run_id=run.id,
+                metrics=dict(metrics),
+                parameters=dict(parameters),
+                snapshots=tuple(snapshots),
+                previous_version=champion,
+                verdict_digest=verdict_digest,
+                reason=reason,
+                at=at,
+                recorded_at=utc_now(),
+            )
+
+        return self._models.register(model, package.digest, build)
+
+    def get(self, model: str, version: int) -> ModelVersion:
+        """A version.
+
+        Raises:
+            NotFoundError: there is no such model or version.
+        """
+        return self._models.get(model, version)
+
+    def champion(self, model: str) -> ModelVersion | None:
+        """The version in production, None before the first promotion."""
+        version = self._aliases.get(model, CHAMPION)
+        return None if version is None else self._models.get(model, version)
+
+    def promote(
+        self,
+        model: str,
+        version: int,
+        *,
+        expected: int | None,
+        event_id: str,
+        reason: str,
+        at: datetime,
+        verdict: Verdict | None = None,
+        is_forced: bool = False,
+    ) -> ModelVersion:
+        """Makes a version the champion, by compare-and-swap.
+
+        Args:
+            expected: the version that must be the champion now; None for none.
+            verdict: the version's own; the champion that it compared with must still be the champion.
+            is_forced: promote against the verdict, for a person who knows better.
+
+        Raises:
+            NotFoundError: there is no such version.
+            ArtifactMissingError, ArtifactCorruptError: its package is not whole.
+            ConflictError: another promotion was first, its gate failed, or its verdict is about another champion.
+        """
+        chosen = self._models.get(model, version)
+        self._artifacts.verify(chosen.package)
+        if not is_forced:
+            _check_state(chosen)
+            if verdict is not None and verdict.champion_version != expected:
+                raise ConflictError(
+                    f"the verdict of {model} v{version} compares it with {_name(verdict.champion_version)}, "
+                    f"but the champion is {_name(expected)}",
+                    next_step="run its pipeline again, so that the gate compares it with today's champion",
+                )
+        self._aliases.move(
+            model, CHAMPION, version, expected=expected, event_id=event_id, reason=reason, at=at
+        )
+        return chosen
+
+    def roll_back(self, model: str, *, event_id: str, reason: str, at: datetime) -> ModelVersion:
+        """Makes the champion before this one the champion again; the left one retires, lest it be promoted again.
+
+        Raises:
+            NotFoundError: there was no champion before.
+        """
+        current = self._aliases.get(model, CHAMPION)
+        previous = next(self._previous(model, current), None) if current is not None else None
+        if current is None or previous is None:
+            raise NotFoundError("previous champion of model", model, next_step=f"see `tidewheel models {model}`")
+        self._artifacts.verify(self._models.get(model, previous).package)
+        self._aliases.move(
+            model, CHAMPION, previous, expected=current, event_id=event_id, reason=f"rolled back: {reason}", at=at
+        )
+        self._models.set_state(model, current, "retired", reason=f"rolled back: {reason}", event_id=event_id, at=at)
+        return self._models.get(model, previous)
+
+    def check(self, model: str | None = None) -> list[Finding]:
+        """Damage from outside: packages that are missing or altered, of all versions that are not retired."""
+        live = {name: version for (name, alias), version in self._aliases.all().items() if alias == CHAMPION}
+        findings = []
+        for version in self._models.list(model):
+            try:
+                self._artifacts.verify(version.package)
+            except TidewheelError as error:
+                findings.append(
+                    Finding(
+                        model=version.model,
+                        version=version.version,
+                        message=f"{error.what}; run {version.run_id} again to restore it",
+                        is_champion=live.get(version.model) == version.version,
+                    )
+                )
+        return findings
+
+    def delete_package(self, digest: str) -> None:
+        """Deletes a stored package that no live alias points to.
+
+        Raises:
+            ProtectedError: an alias needs it; nothing was deleted.
+        """
+        for (model, alias), version in self._aliases.all().items():
+            if self._models.get(model, version).package.digest == digest:
+                raise ProtectedError(
+                    f"artifact {digest[:12]} is the package of {model} v{version}, which is its {alias}",
+                    next_step=f"promote another version of {model} first",
+                )
+        self._artifacts.delete(digest)
+
+    def _previous(self, model: str, current: int) -> Iterator[int]:
+        """Former champions, the latest first, that may answer again."""
+        for move in reversed(self._aliases.history(model, CHAMPION)):
+            former = move.from_version
+            if former is not None and former != current and self._models.get(model, former).state != "retired":
+                yield former
+
+
+def _check_state(version: ModelVersion) -> None:
+    if version.state in ("rejected", "retired"):
+        raise ConflictError(
+            f"{version.model} v{version.version} is {version.state}: {version.reason}",
+            next_step="choose another version, or promote it with --force",
+        )
+
+
+def _name(version: int | None) -> str:
+    return "no champion" if version is None else f"v{version}"

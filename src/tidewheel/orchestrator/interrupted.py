@@ -1,0 +1,47 @@
+"""Puts the record of a run right whose orchestrator died."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from tidewheel.core.clock import utc_now
+from tidewheel.core.records import Execution, Run
+from tidewheel.metadata_store import ExecutionStore, RunStore
+from tidewheel.orchestrator.attempt import WorkerReport
+from tidewheel.orchestrator.run_lock import is_alive
+
+
+def collect_reports(run: Run, folder: Path, runs: RunStore, executions: ExecutionStore) -> Run:
+    """Records what the workers of an interrupted run had finished, and that it was interrupted.
+
+    A run that is not `running`, or whose orchestrator lives, is left as it is. Calling it twice changes nothing more.
+    """
+    if run.status != "running" or is_alive(folder):
+        return run
+    for execution in executions.list(run.id):
+        if execution.status in ("waiting", "running"):
+            executions.update(_as_reported(execution, folder))
+    now = utc_now()
+    runs.complete(run.id, "interrupted", "its orchestrator ended before the run did", now)
+    return runs.get(run.id)
+
+
+def _as_reported(execution: Execution, folder: Path) -> Execution:
+    attempts = sorted((folder / execution.node).glob("attempt-*"), key=lambda path: int(path.name.split("-")[1]))
+    report = next((report for path in reversed(attempts) if (report := WorkerReport.find(path))), None)
+    if report is None:
+        return msgspec.structs.replace(execution, status="cancelled", reason="interrupted", ended_at=utc_now())
+    return msgspec.structs.replace(
+        execution,
+        status=report.status,
+        outputs=report.outputs,
+        metrics=report.metrics,
+        failure=report.failure,
+        reason=report.reason,
+        fingerprint="" if report.missed_modules else execution.fingerprint,
+        worker_pid=report.worker_pid,
+        started_at=report.started_at,
+        ended_at=report.ended_at,
+    )

@@ -1,0 +1,156 @@
+"""Runs plans on this machine, in worker processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from tidewheel.artifact_store import LocalArtifactStore
+from tidewheel.core.errors import DefinitionError
+from tidewheel.core.records import Execution, Run, RunStatus
+from tidewheel.metadata_store import ClosureMissStore, ExecutionStore, RunStore
+from tidewheel.orchestrator.attempts import Attempts, Workers
+from tidewheel.orchestrator.binding import codec_problems
+from tidewheel.orchestrator.fork_server import ForkServer
+from tidewheel.orchestrator.in_process import InProcessWorkers
+from tidewheel.orchestrator.prepared_run import PreparedRun
+from tidewheel.orchestrator.progress import Listener, Progress, silent
+from tidewheel.orchestrator.run_in_progress import RunInProgress, finished_run
+from tidewheel.orchestrator.run_lock import RunLock
+
+OnSuccess = Callable[[Mapping[str, Execution]], None]
+
+
+class LocalOrchestrator:
+    """Carries out plans in processes forked from a warm server, as parallel as the plan allows.
+
+    Args:
+        workspace: the workspace's folder; logs and reports go to `runs/` in it.
+        worker_module: the module that workers are started as, from a layer above.
+        width: workers at a time; 0 for one per core.
+        is_debug: run the steps one by one in this process.
+    """
+
+    name = "local"
+
+    def __init__(
+        self,
+        workspace: Path,
+        *,
+        runs: RunStore,
+        executions: ExecutionStore,
+        misses: ClosureMissStore,
+        artifacts: LocalArtifactStore,
+        worker_module: str,
+        width: int = 0,
+        is_debug: bool = False,
+    ) -> None:
+        self._workspace = workspace
+        self._runs = runs
+        self._executions = executions
+        self._misses = misses
+        self._artifacts = artifacts
+        self._worker_module = worker_module
+        self._width = width or os.cpu_count() or 1
+        self._is_debug = is_debug
+
+    def folder_of(self, run_id: str) -> Path:
+        """Where a run's logs, requests and reports are."""
+        return self._workspace / "runs" / run_id
+
+    def run(
+        self,
+        prepared: PreparedRun,
+        *,
+        listener: Listener = silent,
+        on_start: Callable[[Run], None] | None = None,
+        on_success: OnSuccess | None = None,
+    ) -> Run:
+        """Carries out a prepared run and records it.
+
+        Args:
+            on_start: called when the run is recorded and nothing of it has started.
+            on_success: called with the executions when all succeeded, before the run is recorded as such; what it
+                raises makes the run fail.
+
+        Raises:
+            DefinitionError: an output's type has no codec; nothing was started.
+        """
+        problems = codec_problems(prepared, self._artifacts.codecs)
+        if problems:
+            raise DefinitionError(
+                f"pipeline {prepared.plan.pipeline!r} cannot store all of its outputs",
+                problems,
+                next_step="return tables, arrays, JSON values, dataclasses, bytes, files, figures or supported models",
+            )
+        workers: Workers = (
+            InProcessWorkers(self._worker_module)
+            if self._is_debug
+            else ForkServer(self._worker_module, prepared.packages)
+        )
+        with RunLock(self.folder_of(prepared.run.id)):
+            self._runs.create(prepared.run)
+            if on_start is not None:
+                on_start(prepared.run)
+            listener(Progress(kind="run", run=prepared.run, total=len(prepared.plan.nodes)))
+            try:
+                return self._carry_out(prepared, workers, listener, on_success)
+            finally:
+                workers.close()
+
+    def _carry_out(
+        self, prepared: PreparedRun, workers: Workers, listener: Listener, on_success: OnSuccess | None
+    ) -> Run:
+        progress = RunInProgress(
+            prepared,
+            executions=self._executions,
+            misses=self._misses,
+            artifacts=self._artifacts,
+            attempts=Attempts(workers, 1 if self._is_debug else self._width),
+            folder=self.folder_of(prepared.run.id),
+            workspace=self._workspace,
+            listener=listener,
+        )
+        with _cancellation(is_handled=not self._is_debug) as is_cancelled:
+            status, reason = progress.carry_out(is_cancelled)
+        if status == "succeeded" and on_success is not None:
+            try:
+                on_success(progress.executions)
+            except Exception as error:
+                self._complete(prepared.run, "failed", f"{type(error).__name__}: {error}", listener)
+                raise
+        return self._complete(prepared.run, status, reason, listener)
+
+    def _complete(self, run: Run, status: RunStatus, reason: str, listener: Listener) -> Run:
+        ended = finished_run(run, status, reason)
+        assert ended.ended_at is not None
+        self._runs.complete(run.id, status, reason, ended.ended_at)
+        listener(Progress(kind="run", run=ended))
+        return ended
+
+
+@contextmanager
+def _cancellation(*, is_handled: bool) -> Iterator[Callable[[], bool]]:
+    """Turns Ctrl-C and SIGTERM into a flag, so that no transaction is torn; a second one acts at once."""
+    if not is_handled or threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    received: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, note) for number in numbers]
+    try:
+        yield lambda: bool(received)
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

@@ -1,0 +1,76 @@
+"""Predictions and labels: ask an endpoint, collect its log, tell what was true."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tidewheel.core.errors import NotFoundError
+from tidewheel.core.records import Event
+from tidewheel.workspace.cause import request_event
+from tidewheel.workspace.champions import PLACE, local_deployment
+from tidewheel.workspace.operation import record_operation
+from tidewheel.workspace.preparation import snapshot_artifact
+from tidewheel.workspace.stores import Stores
+
+
+def predict(
+    stores: Stores,
+    model: str,
+    columns: Mapping[str, Sequence[Any]],
+    *,
+    prediction_ids: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """Asks a model's endpoint over HTTP.
+
+    Raises:
+        NotFoundError: the model has no endpoint that answers.
+        SchemaMismatchError: the endpoint refused a field.
+    """
+    from tidewheel.prediction_service.client import InferenceClient
+
+    state = local_deployment(stores).state(model)
+    if state is None or not state.is_alive:
+        known = [one.endpoint for one in local_deployment(stores).list() if one.is_alive]
+        raise NotFoundError("endpoint", model, known=known, next_step=f"run `tidewheel deploy {model} --to {PLACE}`")
+    at = stores.clock.now() if stores.config.workspace.clock == "virtual" else None
+    with InferenceClient(state.url) as client:
+        return client.predict(model, columns, prediction_ids=prediction_ids, at=at)
+
+
+def add_labels(stores: Stores, files: Sequence[str | Path]) -> int:
+    """Adds labels to the table `labels`, each file's content once; returns how many rows were added.
+
+    Raises:
+        SchemaMismatchError: a file lacks `prediction_id` or `label`, or a label is no finite number.
+    """
+    from tidewheel.prediction_log.labels import add_labels as add
+
+    parameters = {"files": [str(file) for file in files]}
+    event = request_event(stores, "label", parameters)
+    with record_operation(stores, "label", parameters, event) as operation:
+        result = add(stores.tables, [Path(file) for file in files], at=stores.clock.now())
+        if result.snapshot is not None:
+            stores.snapshots.put(result.snapshot)
+            operation.outputs["snapshot"] = snapshot_artifact(result.snapshot)
+        operation.metrics = {"rows": result.rows}
+    return result.rows
+
+
+def collect_predictions(stores: Stores, event: Event) -> int:
+    """Moves closed segments of the prediction log into the table `predictions`, each exactly once."""
+    from tidewheel.prediction_log.move import move_segments
+    from tidewheel.prediction_log.segments import closed_segments, recover
+
+    folder = stores.folder / "prediction_log"
+    recover(folder)
+    if not closed_segments(folder):
+        return 0
+    with record_operation(stores, "collect", {}, event) as operation:
+        result = move_segments(folder, stores.tables, stores.segments)
+        if result.snapshot is not None:
+            stores.snapshots.put(result.snapshot)
+            operation.outputs["snapshot"] = snapshot_artifact(result.snapshot)
+        operation.metrics = {"rows": result.rows, "segments": len(result.segment_ids)}
+    return result.rows

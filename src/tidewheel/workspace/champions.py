@@ -1,0 +1,125 @@
+"""Who answers: promotion, rollback, and bringing versions to endpoints."""
+
+from __future__ import annotations
+
+from tidewheel.core.clock import utc_now
+from tidewheel.core.errors import NotFoundError
+from tidewheel.core.identifier import new_id
+from tidewheel.core.records import Deployment, EndpointState, Event, ModelVersion, Verdict
+from tidewheel.deployment import LocalDeployment
+from tidewheel.model_registry import ModelRegistry
+from tidewheel.workspace.operation import record_operation
+from tidewheel.workspace.stores import Stores
+
+SERVER_MODULE = "tidewheel.prediction_service.server"
+PLACE = "dev"
+
+
+def registry(stores: Stores) -> ModelRegistry:
+    """The registry on the workspace's stores."""
+    return ModelRegistry(stores.models, stores.aliases, stores.artifacts)
+
+
+def promote(stores: Stores, model: str, version: int, event: Event, *, reason: str, is_forced: bool = False) -> ModelVersion:
+    """Makes a version the champion, if the champion is still the one that its verdict compared it with.
+
+    Raises:
+        NotFoundError: no such version.
+        ConflictError: another promotion was first, or the verdict is about another champion.
+    """
+    models = registry(stores)
+    champion = models.champion(model)
+    parameters = {"model": model, "version": version}
+    with record_operation(stores, "promote", parameters, event) as operation:
+        promoted = models.promote(
+            model,
+            version,
+            expected=champion.version if champion else None,
+            event_id=event.id,
+            reason=reason,
+            at=stores.clock.now(),
+            verdict=verdict_of(stores, model, version),
+            is_forced=is_forced,
+        )
+        operation.inputs["package"] = promoted.package
+    return promoted
+
+
+def verdict_of(stores: Stores, model: str, version: int) -> Verdict | None:
+    """The verdict of a version, None when no gate judged it.
+
+    Raises:
+        ArtifactMissingError, ArtifactCorruptError: it is not as it was recorded.
+    """
+    found = stores.models.get(model, version)
+    outputs = (one for execution in stores.executions.list(found.run_id) for one in execution.outputs.values())
+    artifact = next((one for one in outputs if one.digest == found.verdict_digest), None)
+    verdict: Verdict | None = stores.artifacts.load(artifact, as_type=Verdict) if artifact else None
+    return verdict
+
+
+def roll_back(stores: Stores, model: str, event: Event, *, reason: str) -> ModelVersion:
+    """Makes the champion before this one the champion again; the left version retires."""
+    with record_operation(stores, "rollback", {"model": model}, event) as operation:
+        version = registry(stores).roll_back(model, event_id=event.id, reason=reason, at=stores.clock.now())
+        operation.inputs["package"] = version.package
+    return version
+
+
+def deploy(stores: Stores, model: str, endpoint: str, event: Event, *, version: int | None = None) -> EndpointState:
+    """Writes the desired state of an endpoint and brings it about; the champion unless a version is named.
+
+    Raises:
+        NotFoundError: the model has no champion or no such version.
+        DeploymentError: the server did not come up; what answered before still does.
+    """
+    chosen = registry(stores).get(model, version) if version else registry(stores).champion(model)
+    if chosen is None:
+        raise NotFoundError(
+            "champion of model", model, next_step=f"`tidewheel promote {model} VERSION`, or deploy with --version"
+        )
+    active = stores.deployments.find_active(PLACE, endpoint)
+    if active is not None and active.package_digest == chosen.package.digest:
+        return local_deployment(stores).reconcile(active)
+    deployment = Deployment(
+        id=new_id(),
+        endpoint=endpoint,
+        place=PLACE,
+        model=model,
+        version=chosen.version,
+        package_digest=chosen.package.digest,
+        event_id=event.id,
+        at=stores.clock.now(),
+        recorded_at=utc_now(),
+    )
+    parameters = {"model": model, "version": chosen.version, "endpoint": endpoint, "place": PLACE}
+    with record_operation(stores, "deploy", parameters, event) as operation:
+        operation.inputs["package"] = chosen.package
+        stores.deployments.create(deployment, expected=active.id if active else None)
+        return local_deployment(stores).reconcile(deployment)
+
+
+def undeploy(stores: Stores, endpoint: str, event: Event) -> None:
+    """Takes an endpoint down, in the desired state first.
+
+    Raises:
+        NotFoundError: no endpoint of this name is deployed.
+    """
+    active = stores.deployments.find_active(PLACE, endpoint)
+    if active is None:
+        known = [one.endpoint for one in stores.deployments.active(PLACE)]
+        raise NotFoundError("endpoint", endpoint, known=known)
+    with record_operation(stores, "undeploy", {"endpoint": endpoint, "place": PLACE}, event):
+        stores.deployments.take_down(active.id, event_id=event.id, reason="on request", at=stores.clock.now())
+        local_deployment(stores).take_down(endpoint)
+
+
+def local_deployment(stores: Stores) -> LocalDeployment:
+    """The place `dev`: servers of this machine."""
+    return LocalDeployment(
+        stores.folder / "endpoints",
+        artifacts=stores.artifacts,
+        serving=stores.config.serving,
+        server_module=SERVER_MODULE,
+        is_clock_virtual=stores.config.workspace.clock == "virtual",
+    )

@@ -1,0 +1,91 @@
+"""Tables of a workspace: ingest, list, query."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tidewheel.metadata_store import Ingest, IngestStore
+from tidewheel.workspace.cause import request_event
+from tidewheel.workspace.operation import record_operation
+from tidewheel.workspace.preparation import snapshot_artifact
+from tidewheel.workspace.stores import Stores
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tidewheel.steps.data_ingestion import IngestedFile, IngestResult
+    from tidewheel.table_store import TableReader
+
+
+def ingest_files(stores: Stores, table: str, files: Sequence[str | Path]) -> IngestResult:
+    """Adds the rows of files to a table, each file's content once; recorded as an operation of its own.
+
+    Raises:
+        UnreadableFileError, SchemaMismatchError: a file is not what it should be; nothing was added.
+    """
+    from tidewheel.steps.data_ingestion import ingest
+
+    parameters = {"table": table, "files": [str(file) for file in files]}
+    event = request_event(stores, "ingest", parameters)
+    with record_operation(stores, "ingest", parameters, event) as operation:
+        result = ingest(
+            stores.tables, table, list(files), run_id=operation.run.id, ledger=_Ledger(stores.ingests, operation.run.id)
+        )
+        stores.snapshots.put(result.snapshot)
+        operation.outputs["snapshot"] = snapshot_artifact(result.snapshot)
+        operation.metrics = {"rows": result.rows, "files_skipped": len(result.files_skipped)}
+    return result
+
+
+class _Ledger:
+    """Keeps what was ingested in the metadata store."""
+
+    def __init__(self, ingests: IngestStore, run_id: str) -> None:
+        self._ingests = ingests
+        self._run_id = run_id
+
+    def has(self, table_uuid: str, content_digest: str) -> bool:
+        return self._ingests.find(table_uuid, content_digest) is not None
+
+    def record(self, file: IngestedFile) -> None:
+        self._ingests.put(
+            Ingest(
+                table=file.table_uuid,
+                content_digest=file.content_digest,
+                file=file.path,
+                snapshot_id=file.snapshot_id,
+                run_id=file.run_id or self._run_id,
+                row_count=0,
+                recorded_at=file.recorded_at,
+            )
+        )
+
+
+def query(stores: Stores, text: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+    """Runs one query over the current snapshots of the tables that it names.
+
+    Raises:
+        NotFoundError: a table or column does not exist.
+        ParameterError: the text is no query.
+    """
+    from tidewheel.table_store import run_sql, tables_in
+
+    references = {
+        name: stores.tables.reference(stores.tables.snapshot(name)) for name in sorted(tables_in(text))
+    }
+    return run_sql(text, references, parameters=parameters)
+
+
+def read_table(stores: Stores, name: str, *, as_of: str | None = None) -> TableReader:
+    """A snapshot of a table, which loads rows when asked for them.
+
+    Raises:
+        NotFoundError: there is no such table, or it had no snapshot then.
+    """
+    from tidewheel.core.clock import parse_time
+    from tidewheel.table_store import TableReader
+
+    snapshot = stores.tables.snapshot(name, as_of=parse_time(as_of) if as_of else None)
+    return TableReader(stores.tables.reference(snapshot))

@@ -1,0 +1,100 @@
+"""Imports a project in a process of its own: what it declares, and the plan of one pipeline."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+from tidewheel.core.errors import DefinitionError, NotFoundError, TidewheelError
+from tidewheel.pipeline import Model, Pipeline, Plan
+from tidewheel.source_repository import Closure, ProjectCode
+from tidewheel.workspace.declaration import (
+    ANSWER,
+    Declared,
+    DescribeAnswer,
+    DescribeRequest,
+    ModelDeclaration,
+    PipelineDeclaration,
+    Reported,
+)
+from tidewheel.workspace.worker import failure_of
+
+
+def describe(folder: Path) -> int:
+    """Answers the request in `folder`; the exit code is 0 when an answer was written, also one with an error."""
+    request = DescribeRequest.find(folder)
+    sys.path[:0] = request.import_roots
+    try:
+        answer = _answer(request)
+    except TidewheelError as error:
+        answer = DescribeAnswer(error=Reported.of(error))
+    (folder / f".{ANSWER}").write_bytes(answer.to_json())
+    (folder / f".{ANSWER}").rename(folder / ANSWER)
+    return 0
+
+
+def _answer(request: DescribeRequest) -> DescribeAnswer:
+    pipelines, models = _import_declarations(request.modules)
+    declared = Declared(
+        pipelines={name: _declare_pipeline(pipeline) for name, pipeline in pipelines.items()},
+        models={name: _declare_model(model) for name, model in models.items()},
+    )
+    if not request.pipeline:
+        return DescribeAnswer(declared=declared)
+    pipeline = pipelines.get(request.pipeline)
+    if pipeline is None:
+        raise NotFoundError("pipeline", request.pipeline, known=pipelines)
+    plan = pipeline.plan(**request.parameters)
+    return DescribeAnswer(declared=declared, plan=plan, closures=_closures(plan, request))
+
+
+def _closures(plan: Plan, request: DescribeRequest) -> dict[str, Closure]:
+    code = ProjectCode([Path(root) for root in request.import_roots])
+    addresses = sorted({node.step for node in plan.nodes if node.kind == "step"})
+    return {address: code.closure(address) for address in addresses if code.has_module(address.partition(":")[0])}
+
+
+def _import_declarations(modules: tuple[str, ...]) -> tuple[dict[str, Pipeline], dict[str, Model]]:
+    pipelines: dict[str, Pipeline] = {}
+    models: dict[str, Model] = {}
+    for name in modules:
+        for value in vars(_import(name)).values():
+            if isinstance(value, Pipeline):
+                pipelines[value.name] = value
+            elif isinstance(value, Model):
+                models[value.name] = value
+                pipelines.setdefault(value.pipeline.name, value.pipeline)
+    return pipelines, models
+
+
+def _import(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except TidewheelError:
+        raise
+    except BaseException as error:
+        raise DefinitionError(
+            f"module {name!r} cannot be imported: {type(error).__name__}: {error}",
+            failure_of(error).traceback.rstrip().splitlines()[-6:],
+            where="project.modules in tidewheel.toml",
+            next_step="correct the module, or the list",
+        ) from error
+
+
+def _declare_pipeline(pipeline: Pipeline) -> PipelineDeclaration:
+    return PipelineDeclaration(name=pipeline.name, address=pipeline.address, parameters=tuple(pipeline.parameters))
+
+
+def _declare_model(model: Model) -> ModelDeclaration:
+    return ModelDeclaration(
+        name=model.name,
+        pipeline=model.pipeline.name,
+        package=model.package,
+        verdict=model.verdict,
+        metrics=model.metrics,
+        monitors=tuple(monitor.to_dict() for monitor in model.monitors),
+        triggers=tuple(trigger.to_dict() for trigger in model.triggers),
+        endpoint=model.endpoint or model.name,
+    )

@@ -1,0 +1,247 @@
+"""From a pipeline's name to a run that can start: sources, plan, snapshots, versions, runtimes, cause."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from tidewheel.core.clock import utc_now
+from tidewheel.core.digest import digest_value
+from tidewheel.core.identifier import new_id
+from tidewheel.core.records import Artifact, Event, Execution, Run, Runtime, Snapshot
+from tidewheel.metadata_store import Pin
+from tidewheel.orchestrator import PreparedRun, ResolvedNode, StepCode
+from tidewheel.orchestrator.attempt import BoundInput
+from tidewheel.orchestrator.fork_loop import FORKABLE
+from tidewheel.pipeline import Plan, PlanNode
+from tidewheel.source_repository import Closure, lock_digest, read_runtime
+from tidewheel.workspace.project import CapturedSources, Project
+from tidewheel.workspace.stores import Stores
+
+TABLE_TYPE = "tidewheel.Table"
+NO_CHAMPION = "none"
+
+
+class Preparation:
+    """Prepares runs of a project's pipelines.
+
+    Args:
+        stores: the workspace's stores.
+        project: the project.
+        executor: the orchestrator's name, for the record.
+    """
+
+    def __init__(self, stores: Stores, project: Project, executor: str) -> None:
+        self._stores = stores
+        self._project = project
+        self._executor = executor
+
+    def prepare(
+        self,
+        pipeline: str,
+        parameters: Mapping[str, Any],
+        event: Event,
+        *,
+        resumed: Run | None = None,
+        reuses_results: bool = True,
+    ) -> PreparedRun:
+        """Decides everything that a run depends on; what was decided is in the result and nowhere else.
+
+        Args:
+            resumed: an earlier run; its snapshots and versions are used again, and its finished executions offered.
+
+        Raises:
+            TidewheelError: the definition, a parameter or a table's name is wrong; nothing was recorded.
+        """
+        captured = self._project.capture()
+        answer = self._project.plan(pipeline, parameters, captured)
+        plan = answer.plan
+        assert plan is not None
+        earlier = self._finished(resumed)
+        pinned = {
+            artifact.summary["table"]: int(artifact.summary["snapshot_id"])
+            for execution in earlier.values()
+            for artifact in (*execution.outputs.values(), *execution.inputs.values())
+            if artifact.type_name == TABLE_TYPE
+        }
+        code = self._code(plan, answer.closures, captured)
+        run = self._run(plan, parameters, event, captured, code.values(), resumed)
+        resolved = {
+            node.id: self._resolve(node, run, pinned) for node in plan.nodes if node.kind in ("table", "champion")
+        }
+        queries = {node.id: self._query_inputs(node, run, pinned) for node in plan.nodes if node.kind == "sql"}
+        return PreparedRun(
+            run=run,
+            plan=plan,
+            code=code,
+            resolved=resolved,
+            query_inputs=queries,
+            sources=captured.folder,
+            import_roots=captured.import_roots,
+            file_digests=captured.state.files,
+            packages=_packages(answer.closures.values()),
+            finished=earlier,
+            reuses_results=reuses_results,
+        )
+
+    def _finished(self, resumed: Run | None) -> dict[str, Execution]:
+        if resumed is None:
+            return {}
+        executions = self._stores.executions.list(resumed.id)
+        return {one.node: one for one in executions if one.status in ("succeeded", "cached")}
+
+    def _run(
+        self,
+        plan: Plan,
+        parameters: Mapping[str, Any],
+        event: Event,
+        captured: CapturedSources,
+        code: Iterable[StepCode],
+        resumed: Run | None,
+    ) -> Run:
+        state = captured.state
+        for one in code:
+            self._stores.runtimes.put(one.runtime)
+        return Run(
+            id=new_id(),
+            pipeline=plan.pipeline,
+            status="running",
+            plan_digest=plan.digest,
+            event_id=event.id,
+            parameters=dict(parameters),
+            sources_digest=state.digest,
+            commit=state.commit,
+            branch=state.branch,
+            is_dirty=state.is_dirty,
+            author=state.author,
+            runtime_digest=digest_value("runtimes", sorted(one.runtime.digest for one in code)),
+            lock_digest=lock_digest(captured.folder),
+            executor=self._executor,
+            host=socket.gethostname(),
+            user=user_name(),
+            orchestrator_pid=os.getpid(),
+            resumed_from=resumed.id if resumed else "",
+            at=self._stores.clock.now(),
+            started_at=utc_now(),
+        )
+
+    def _code(self, plan: Plan, closures: Mapping[str, Closure], captured: CapturedSources) -> dict[str, StepCode]:
+        steps = {node.step for node in plan.nodes if node.kind in ("step", "sql")}
+        return {step: self._step_code(step, closures.get(step), captured) for step in steps}
+
+    def _step_code(self, step: str, closure: Closure | None, captured: CapturedSources) -> StepCode:
+        if closure is None:  # a step of Tidewheel or of another distribution: its code is its distribution's version
+            package = step.partition(":")[0].split(".")[0] or "tidewheel"
+            runtime = self._runtime((package,))
+            return StepCode(version=runtime.digest, parts={}, modules=(), runtime=runtime)
+        missed = {
+            module: _module_digest(module, captured) for module in self._stores.misses.misses_of(step)
+        }
+        return StepCode(
+            version=closure.digest,
+            parts=closure.parts,
+            modules=(*closure.modules, *missed),
+            runtime=self._runtime(closure.imports),
+            missed=missed,
+        )
+
+    def _runtime(self, imports: tuple[str, ...]) -> Runtime:
+        return read_runtime(imports, cache_dir=self._stores.folder / "cache")
+
+    def _resolve(self, node: PlanNode, run: Run, pinned: Mapping[str, int]) -> ResolvedNode:
+        if node.kind == "champion":
+            return self._champion(node.arguments["name"])
+        return self._table(node.arguments["name"], run, pinned, as_of=node.arguments.get("as_of"))
+
+    def _query_inputs(self, node: PlanNode, run: Run, pinned: Mapping[str, int]) -> dict[str, ResolvedNode]:
+        from tidewheel.table_store import tables_in
+
+        return {name: self._table(name, run, pinned) for name in sorted(tables_in(node.arguments["query"]))}
+
+    def _table(
+        self, name: str, run: Run, pinned: Mapping[str, int], *, as_of: str | None = None
+    ) -> ResolvedNode:
+        from tidewheel.core.clock import parse_time
+
+        tables = self._stores.tables
+        snapshot = tables.snapshot(name, id=pinned.get(name), as_of=parse_time(as_of) if as_of else None)
+        self._stores.snapshots.put(snapshot)
+        self._stores.pins.put(
+            Pin(
+                table=snapshot.table,
+                snapshot_id=snapshot.snapshot_id,
+                run_id=run.id,
+                expires_at=utc_now() + timedelta(days=self._stores.config.run.pin_days),
+            )
+        )
+        return ResolvedNode(
+            artifact=snapshot_artifact(snapshot), bound=BoundInput(table=tables.reference(snapshot).to_dict())
+        )
+
+    def _champion(self, name: str) -> ResolvedNode:
+        version = self._stores.aliases.get(name, "champion")
+        if version is None:
+            nothing = Artifact(
+                digest=digest_value("champion", [name, None]),
+                codec="champion/1",
+                type_name="NoneType",
+                size_bytes=0,
+                summary={"model": name, "version": NO_CHAMPION},
+            )
+            return ResolvedNode(artifact=nothing, bound=BoundInput(value=None))
+        package = self._stores.models.get(name, version).package
+        champion = {"model": name, "version": version, "artifact": package.to_dict()}
+        artifact = Artifact(
+            digest=digest_value("champion", [name, version, package.digest]),
+            codec="champion/1",
+            type_name="tidewheel.Champion",
+            size_bytes=package.size_bytes,
+            summary={"model": name, "version": version, "package": package.digest},
+        )
+        return ResolvedNode(artifact=artifact, bound=BoundInput(champion=champion))
+
+
+def snapshot_artifact(snapshot: Snapshot) -> Artifact:
+    """A snapshot as an input: named by its content, with its address in the summary."""
+    return Artifact(
+        digest=snapshot.digest,
+        codec="snapshot/1",
+        type_name=TABLE_TYPE,
+        size_bytes=0,
+        summary={
+            "table": snapshot.table,
+            "snapshot_id": str(snapshot.snapshot_id),  # 63 bits do not survive every JSON reader as a number
+            "table_uuid": snapshot.table_uuid,
+            "rows": snapshot.row_count,
+        },
+    )
+
+
+def user_name() -> str:
+    """Who runs this process, as the system knows them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
+def _packages(closures: Iterable[Closure]) -> tuple[str, ...]:
+    imported = {name for closure in closures for name in closure.imports}
+    return tuple(package for package in FORKABLE if package in imported)
+
+
+def _module_digest(module: str, captured: CapturedSources) -> str:
+    """The digest of a module's file; "" when there is none any more."""
+    stem = module.replace(".", "/")
+    for root in captured.import_roots:
+        prefix = Path(root).relative_to(captured.folder)
+        for candidate in (f"{stem}.py", f"{stem}/__init__.py"):
+            path = (prefix / candidate).as_posix()
+            if path in captured.state.files:
+                return captured.state.files[path]
+    return ""

@@ -1,0 +1,139 @@
+"""The project as its workspace sees it: captured sources, declarations and plans, without importing its code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tidewheel.core.config import Config
+from tidewheel.core.digest import digest_value
+from tidewheel.core.errors import DefinitionError, NotFoundError, RunError
+from tidewheel.core.records import SourceState
+from tidewheel.source_repository import capture_sources, find_import_roots, pack_sources, read_runtime
+from tidewheel.workspace.declaration import (
+    ANSWER,
+    REQUEST,
+    Declared,
+    DescribeAnswer,
+    DescribeRequest,
+    ModelDeclaration,
+)
+from tidewheel.workspace.stores import Stores
+
+WORKER_MODULE = "tidewheel.workspace.worker"
+
+
+class CapturedSources(msgspec.Struct, frozen=True):
+    """The sources at one moment, and the copy of them that is imported from."""
+
+    state: SourceState
+    folder: Path
+
+    @property
+    def import_roots(self) -> tuple[Path, ...]:
+        """Folders of the copy for `sys.path`."""
+        return tuple(find_import_roots(self.folder))
+
+
+class Project:
+    """Reads a project in processes of their own; answers are cached by the digest of the sources.
+
+    Args:
+        config: where the project is.
+        stores: where copies and answers are kept.
+    """
+
+    def __init__(self, config: Config, stores: Stores) -> None:
+        self._config = config
+        self._stores = stores
+
+    def capture(self) -> CapturedSources:
+        """Takes the sources as they are now, uncommitted changes included; an equal capture is the same copy.
+
+        Raises:
+            SourceError: a file changed while it was read, twice.
+        """
+        state, folder = capture_sources(
+            self._config.root, self._stores.folder / "sources", self._excluded()
+        )
+        if self._stores.sources.find(state.digest) is None:
+            self._stores.artifacts.put(pack_sources(folder, state))
+            self._stores.sources.put(state)
+        return CapturedSources(state, folder)
+
+    def declared(self) -> Declared:
+        """All pipelines and models.
+
+        Raises:
+            DefinitionError: the project cannot be imported.
+        """
+        declared = self.plan("", {}, self.capture()).declared
+        assert declared is not None
+        return declared
+
+    def model(self, name: str) -> ModelDeclaration:
+        """A declared model.
+
+        Raises:
+            NotFoundError: no model of this name is declared.
+        """
+        models = self.declared().models
+        if name not in models:
+            raise NotFoundError("model", name, known=models)
+        return models[name]
+
+    def plan(self, pipeline: str, parameters: Mapping[str, Any], captured: CapturedSources) -> DescribeAnswer:
+        """The plan of a pipeline with raw parameters, and the closures of its steps.
+
+        Args:
+            pipeline: its name; empty for the declarations alone.
+
+        Raises:
+            TidewheelError: whatever is wrong with the definition or the parameters.
+        """
+        request = DescribeRequest(
+            import_roots=tuple(str(root) for root in captured.import_roots),
+            modules=self._config.project.modules,
+            pipeline=pipeline,
+            parameters=dict(parameters),
+        )
+        if not request.modules:
+            raise DefinitionError(
+                "the project declares no modules", (), where="tidewheel.toml", next_step="set project.modules"
+            )
+        runtime = read_runtime((), cache_dir=self._stores.folder / "cache")
+        key = digest_value("description", [captured.state.digest, runtime.digest, request.to_dict()])
+        known = self._stores.plans.find(key)
+        if known is not None:
+            return DescribeAnswer.from_json(known.extra)
+        answer = self._ask(request)
+        if answer.error is not None:
+            raise answer.error.to_error()
+        plan = answer.plan
+        plan_json = plan.to_json() if plan else b""
+        self._stores.plans.put(key, plan.digest if plan else key, plan_json, answer.to_json())
+        return answer
+
+    def _excluded(self) -> tuple[str, ...]:
+        return (*self._config.project.exclude, self._config.workspace.path)
+
+    def _ask(self, request: DescribeRequest) -> DescribeAnswer:
+        with tempfile.TemporaryDirectory(prefix="tidewheel-") as name:
+            folder = Path(name)
+            (folder / REQUEST).write_bytes(request.to_json())
+            done = subprocess.run(
+                [sys.executable, "-m", WORKER_MODULE, "describe", name], capture_output=True, check=False
+            )
+            try:
+                return DescribeAnswer.from_json((folder / ANSWER).read_bytes())
+            except FileNotFoundError:
+                detail = done.stderr.decode(errors="replace").strip()[-2000:]
+                raise RunError(
+                    f"the project's declarations could not be read (exit code {done.returncode})", where=detail
+                ) from None

@@ -1,0 +1,97 @@
+"""At a run's end: what a `Model` names of its outputs becomes a registered version, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from tidewheel.core.errors import DefinitionError
+from tidewheel.core.records import Artifact, Execution, ModelState, ModelVersion, Run, Snapshot, Verdict
+from tidewheel.model_registry import ModelRegistry
+from tidewheel.pipeline import Plan
+from tidewheel.workspace.declaration import ModelDeclaration
+from tidewheel.workspace.preparation import TABLE_TYPE
+from tidewheel.workspace.stores import Stores
+
+
+def register_models(
+    stores: Stores,
+    models: Iterable[ModelDeclaration],
+    plan: Plan,
+    run: Run,
+    executions: Mapping[str, Execution],
+) -> list[ModelVersion]:
+    """Registers the package of every model whose pipeline this is; a digest already registered gives that version.
+
+    The snapshots that the run read are tagged with the version's name, so that no expiry takes them.
+
+    Raises:
+        DefinitionError: the pipeline has no output of the declared name.
+    """
+    return [
+        _register(stores, model, plan, run, executions) for model in models if model.pipeline == plan.pipeline
+    ]
+
+
+def _register(
+    stores: Stores, model: ModelDeclaration, plan: Plan, run: Run, executions: Mapping[str, Execution]
+) -> ModelVersion:
+    package = _output(plan, executions, model.package)
+    if package is None:
+        raise DefinitionError(
+            f"pipeline {plan.pipeline!r} has no output {model.package!r}, which model {model.name!r} registers",
+            (),
+            next_step=f"return {{{model.package!r}: ...}} from the pipeline, or set Model(package=...)",
+        )
+    verdict_artifact = _output(plan, executions, model.verdict)
+    state, reason = _state(stores, verdict_artifact)
+    snapshots = _snapshots(stores, executions)
+    version, is_new = ModelRegistry(stores.models, stores.aliases, stores.artifacts).register(
+        model.name,
+        package,
+        run=run,
+        metrics=_metrics(plan, executions, model.metrics),
+        parameters={name: value for one in executions.values() for name, value in one.parameters.items()}
+        | dict(plan.parameters),
+        snapshots=snapshots,
+        verdict_digest=verdict_artifact.digest if verdict_artifact else "",
+        state=state,
+        reason=reason,
+        at=stores.clock.now(),
+    )
+    if is_new:
+        for snapshot in snapshots:
+            stores.tables.tag(snapshot.table, snapshot.snapshot_id, f"{model.name}-v{version.version}")
+    return version
+
+
+def _output(plan: Plan, executions: Mapping[str, Execution], name: str) -> Artifact | None:
+    if name not in plan.outputs:
+        return None
+    node, output = plan.outputs[name]
+    return executions[node].outputs[output]
+
+
+def _metrics(plan: Plan, executions: Mapping[str, Execution], name: str) -> dict[str, float | None]:
+    if name in plan.outputs:
+        return executions[plan.outputs[name][0]].metrics
+    return {key: value for one in executions.values() for key, value in one.metrics.items()}
+
+
+def _state(stores: Stores, artifact: Artifact | None) -> tuple[ModelState, str]:
+    if artifact is None:
+        return "candidate", "no gate judged it"
+    verdict: Verdict = stores.artifacts.load(artifact, as_type=Verdict)
+    failed = [check.message or check.name for check in verdict.checks if not check.passed]
+    if verdict.passed:
+        return "approved", "; ".join(check.message or check.name for check in verdict.checks)
+    return "rejected", "; ".join(failed) or "the gate made no check"
+
+
+def _snapshots(stores: Stores, executions: Mapping[str, Execution]) -> tuple[Snapshot, ...]:
+    found = {
+        (artifact.summary["table"], int(artifact.summary["snapshot_id"]))
+        for execution in executions.values()
+        for artifact in execution.inputs.values()
+        if artifact.type_name == TABLE_TYPE
+    }
+    return tuple(stores.snapshots.get(table, snapshot_id) for table, snapshot_id in sorted(found))

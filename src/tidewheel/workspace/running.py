@@ -1,0 +1,171 @@
+"""Starts, resumes and cancels runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from tidewheel.core.errors import ParameterError, RunError
+from tidewheel.core.records import Event, Evidence, Execution, Run
+from tidewheel.orchestrator import (
+    Listener,
+    LocalOrchestrator,
+    collect_reports,
+    explain_difference,
+    is_alive,
+)
+from tidewheel.orchestrator.progress import silent
+from tidewheel.workspace.cause import request_event
+from tidewheel.workspace.preparation import Preparation
+from tidewheel.workspace.project import WORKER_MODULE, Project
+from tidewheel.workspace.registration import register_models
+from tidewheel.workspace.stores import Stores
+
+CANCEL_WAIT_S = 15.0
+
+
+class Running:
+    """Carries out the project's pipelines and keeps their record right.
+
+    Args:
+        stores: the workspace's stores.
+        project: the project that declares the pipelines.
+    """
+
+    def __init__(self, stores: Stores, project: Project) -> None:
+        self._stores = stores
+        self._project = project
+
+    def submit(
+        self,
+        pipeline: str,
+        parameters: Mapping[str, Any],
+        *,
+        event: Event | None = None,
+        resumed: Run | None = None,
+        listener: Listener = silent,
+        is_debug: bool = False,
+        reuses_results: bool = True,
+    ) -> Run:
+        """Runs a pipeline to its end; models that it makes are registered.
+
+        Args:
+            event: the cause; without one, whoever calls asks for it.
+            resumed: an earlier run whose finished executions are taken over.
+
+        Raises:
+            TidewheelError: the definition or a parameter is wrong; then no run was recorded.
+        """
+        preparation = Preparation(self._stores, self._project, LocalOrchestrator.name)
+        event = event or request_event(self._stores, pipeline, parameters)
+        try:
+            prepared = preparation.prepare(
+                pipeline, parameters, event, resumed=resumed, reuses_results=reuses_results
+            )
+        except BaseException as error:
+            self._stores.events.close(event.id, f"not started: {str(error).splitlines()[0] if str(error) else ''}")
+            raise
+        declared = self._project.declared()
+
+        def register(executions: Mapping[str, Execution]) -> None:
+            register_models(self._stores, declared.models.values(), prepared.plan, prepared.run, executions)
+
+        run = self._orchestrator(is_debug=is_debug).run(
+            prepared,
+            listener=listener,
+            on_start=lambda started: self._stores.events.attach_run(event.id, started.id),
+            on_success=register,
+        )
+        self._let_go(run)
+        return run
+
+    def resume(self, run_id: str, *, listener: Listener = silent) -> Run:
+        """Runs the pipeline of an earlier run again with its parameters and snapshots, and today's sources.
+
+        Every execution that had finished and whose fingerprint is unchanged is taken over.
+
+        Raises:
+            NotFoundError: there is no such run.
+            RunError: the run is still going on, or had succeeded.
+        """
+        run = self.collect(self._stores.runs.get(run_id))
+        if run.status in ("running", "succeeded"):
+            raise RunError(
+                f"run {run.id} cannot be resumed: it {'is running' if run.status == 'running' else 'succeeded'}",
+                next_step="start a new one with `tidewheel run`",
+            )
+        if not run.plan_digest:
+            raise RunError(f"run {run.id} is the operation {run.pipeline!r}", next_step="repeat its command")
+        evidence = (Evidence(kind="run", ref=run.id, note=f"{run.status}: {run.reason}"),)
+        event = request_event(self._stores, run.pipeline, run.parameters, kind="resume", evidence=evidence)
+        return self.submit(run.pipeline, run.parameters, event=event, resumed=run, listener=listener)
+
+    def cancel(self, run_id: str) -> Run:
+        """Asks the run's orchestrator to end it, and waits until it has.
+
+        Raises:
+            NotFoundError: there is no such run.
+            RunError: the run is not going on, or its orchestrator does not answer.
+        """
+        run = self._stores.runs.get(run_id)
+        folder = self._stores.folder / "runs" / run.id
+        if run.status != "running":
+            raise RunError(f"run {run.id} is not running: it is {run.status}")
+        if not is_alive(folder):
+            return self.collect(run)
+        os.kill(run.orchestrator_pid, signal.SIGTERM)
+        until = time.monotonic() + CANCEL_WAIT_S
+        while is_alive(folder) and time.monotonic() < until:
+            time.sleep(0.05)
+        if is_alive(folder):
+            raise RunError(f"run {run.id} did not end within {CANCEL_WAIT_S:g} s", next_step="kill its process")
+        return self.collect(self._stores.runs.get(run.id))
+
+    def collect(self, run: Run) -> Run:
+        """Puts the record of a run right whose orchestrator died; any other stays as it is."""
+        folder = self._stores.folder / "runs" / run.id
+        return collect_reports(run, folder, self._stores.runs, self._stores.executions)
+
+    def explain_rerun(self, run_id: str, node: str) -> list[str]:
+        """Why a step of a run was carried out and not taken from an earlier run, in words.
+
+        Raises:
+            NotFoundError: there is no such run or step.
+        """
+        run = self._stores.runs.get(run_id)
+        execution = self._stores.executions.get(run.id, node)
+        if execution.status == "cached":
+            return [f"it was not: its outputs are those of execution {execution.cached_from}"]
+        if not execution.fingerprint_parts:
+            raise ParameterError(f"step {node!r} of run {run.id} has no fingerprint: it is {execution.status}")
+        earlier = self._stores.executions.latest_of_node(run.pipeline, node, run.id)
+        if earlier is None:
+            return ["it had never been carried out before"]
+        changes = explain_difference(earlier.fingerprint_parts, execution.fingerprint_parts)
+        if changes:
+            return changes
+        if earlier.status not in ("succeeded", "cached"):
+            return [f"the execution before it, in run {earlier.run_id}, was {earlier.status}"]
+        if not earlier.fingerprint:
+            return ["the execution before it loaded modules that its key did not cover"]
+        return ["nothing changed: the step is declared with cache=False, or its outputs had been lost"]
+
+    def _orchestrator(self, *, is_debug: bool) -> LocalOrchestrator:
+        return LocalOrchestrator(
+            self._stores.folder,
+            runs=self._stores.runs,
+            executions=self._stores.executions,
+            misses=self._stores.misses,
+            artifacts=self._stores.artifacts,
+            worker_module=WORKER_MODULE,
+            width=self._stores.config.run.workers,
+            is_debug=is_debug,
+        )
+
+    def _let_go(self, run: Run) -> None:
+        """A run that succeeded needs its pins no more: versions have tags. Others keep them until they expire."""
+        if run.status == "succeeded":
+            self._stores.pins.release(run.id)

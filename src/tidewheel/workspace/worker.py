@@ -1,0 +1,153 @@
+"""The worker's entry: `python -m tidewheel.workspace.worker`.
+
+    fork-server [PACKAGE ...]   serve attempts until standard input ends
+    describe FOLDER             import the project of the request in FOLDER, plan, and write the answer beside it
+
+A worker opens no metadata database: it loads inputs by digest, calls the function, stores the outputs and writes one
+report. It holds no reference to the orchestrator but the folder of its attempt.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tidewheel.artifact_store import LocalArtifactStore
+from tidewheel.core import clock
+from tidewheel.core.errors import StopRun, StorageError, TidewheelError
+from tidewheel.core.records import Failure
+from tidewheel.orchestrator.attempt import EXIT_STORAGE, REQUEST, WorkerReport, WorkerRequest
+from tidewheel.workspace.codecs import codec_table
+from tidewheel.workspace.step_call import StepCall
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+def main(arguments: list[str]) -> int:
+    """Dispatches on the first argument; returns the process's exit code."""
+    match arguments:
+        case ["fork-server", *packages]:
+            from tidewheel.orchestrator.fork_loop import serve
+
+            serve(run_request, packages)
+            return 0
+        case ["describe", folder]:
+            from tidewheel.workspace.describe import describe
+
+            return describe(Path(folder))
+    print(__doc__, file=sys.stderr)
+    return 2
+
+
+def run_request(folder: Path) -> int:
+    """Carries out the attempt in `folder`; 0 when a report was written, whatever it says."""
+    request = WorkerRequest.from_json((folder / REQUEST).read_bytes())
+    started_at = clock.utc_now()
+    try:
+        _carry_out(request, started_at).write(folder)
+    except OSError as error:
+        traceback.print_exception(error)
+        return EXIT_STORAGE
+    return 0
+
+
+def _carry_out(request: WorkerRequest, started_at: datetime) -> WorkerReport:
+    def report(status: Any, **facts: Any) -> WorkerReport:
+        return WorkerReport(
+            status=status,
+            worker_pid=os.getpid(),
+            host=socket.gethostname(),
+            started_at=started_at,
+            ended_at=clock.utc_now(),
+            **facts,
+        )
+
+    store = LocalArtifactStore(Path(request.artifact_root), codec_table())
+    try:
+        with _prepared_process(request):
+            call = StepCall(request, store)
+            _prepare_libraries(request)
+            outputs, metrics = call.carry_out()
+            missed = _missed_modules(request)
+    except StopRun as stop:
+        return report("stopped", reason=stop.reason)
+    except StorageError:
+        raise
+    except KeyboardInterrupt:
+        raise
+    except SystemExit as error:
+        message = f"step {request.node!r} called exit({error.code!r})"
+        return report("failed", failure=_told(Failure(kind="exited", message=message)))
+    except BaseException as error:
+        return report("failed", failure=_told(failure_of(error)))
+    return report("succeeded", outputs=outputs, metrics=metrics, missed_modules=missed)
+
+
+def failure_of(error: BaseException) -> Failure:
+    """The record of an exception, its traceback without Tidewheel's own frames above the project's."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = str(Path(__file__).parent.parent)
+    first = next((index for index, frame in enumerate(frames) if not frame.filename.startswith(own)), len(frames))
+    text = "".join([*traceback.format_list(frames[first:]), *traceback.format_exception_only(error)])
+    return Failure(
+        kind=type(error).__name__,
+        message=str(error) if isinstance(error, TidewheelError) else f"{type(error).__name__}: {error}",
+        traceback=text,
+        is_retryable=not isinstance(error, TypeError | TidewheelError),
+    )
+
+
+def _told(failure: Failure) -> Failure:
+    print(failure.traceback or failure.message, file=sys.stderr, flush=True)
+    return failure
+
+
+@contextmanager
+def _prepared_process(request: WorkerRequest) -> Iterator[None]:
+    """Imports come from the copy of the sources, which is also the working directory; undone for `--debug`."""
+    before = (os.getcwd(), list(sys.path), dict(os.environ))
+    os.chdir(request.sources)
+    sys.path[:0] = request.import_roots
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(request.cpu)))
+    if request.at:
+        os.environ[clock.VARIABLE] = request.at
+    try:
+        yield
+    finally:
+        os.chdir(before[0])
+        sys.path[:] = before[1]
+        os.environ.clear()
+        os.environ.update(before[2])
+
+
+def _prepare_libraries(request: WorkerRequest) -> None:
+    """Seeds and thread counts, for the libraries that the step's module has loaded by now."""
+    random.seed(request.seed)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(request.seed)
+        if request.cpu > 1:
+            import threadpoolctl
+
+            threadpoolctl.threadpool_limits(request.cpu)
+    if "pyarrow" in sys.modules:
+        sys.modules["pyarrow"].set_cpu_count(request.cpu)
+
+
+def _missed_modules(request: WorkerRequest) -> tuple[str, ...]:
+    """Project modules that were really loaded, but that the closure did not foresee."""
+    known = set(request.known_modules)
+    prefix = request.sources.rstrip("/") + "/"
+    is_ours: Callable[[Any], bool] = lambda module: str(getattr(module, "__file__", None)).startswith(prefix)  # noqa: E731
+    return tuple(sorted(name for name, module in list(sys.modules.items()) if is_ours(module) and name not in known))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

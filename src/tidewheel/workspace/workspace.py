@@ -1,0 +1,260 @@
+"""`tidewheel.open(path)`: everything that a workspace knows and can do, for notebooks, the CLI and pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from tidewheel.core.config import Config, find_project, read_config
+from tidewheel.core.errors import ConfigError, NotFoundError
+from tidewheel.core.records import EndpointState, Event, ModelVersion, RunStatus, Signal, Snapshot
+from tidewheel.orchestrator import Listener
+from tidewheel.orchestrator.progress import silent
+from tidewheel.pipeline import Plan
+from tidewheel.workspace import answers, champions, data
+from tidewheel.workspace.cause import request_event
+from tidewheel.workspace.project import Project
+from tidewheel.workspace.running import Running
+from tidewheel.workspace.stores import Stores
+from tidewheel.workspace.views import RunView
+from tidewheel.workspace.why import WhyChain, why
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tidewheel.steps.data_ingestion import IngestResult
+    from tidewheel.table_store import TableInfo, TableReader
+
+
+class Workspace:
+    """A project and where its facts and values live.
+
+    Reads are one call each; nothing is loaded before it is asked for. Close it, or use it in a `with` block.
+
+    Example of use: `tidewheel.open(".").run("1m7y")["train"].outputs["model"].load()`
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.stores = Stores(config)
+        self.project = Project(config, self.stores)
+        self._running = Running(self.stores, self.project)
+
+    @property
+    def folder(self) -> Path:
+        """The workspace's folder."""
+        return self.stores.folder
+
+    def submit(
+        self,
+        pipeline: str,
+        *,
+        listener: Listener = silent,
+        is_debug: bool = False,
+        reuses_results: bool = True,
+        event: Event | None = None,
+        **parameters: Any,
+    ) -> RunView:
+        """Runs a pipeline to its end.
+
+        Args:
+            pipeline: its name.
+            listener: is told of every change.
+            is_debug: run the steps in this process.
+            reuses_results: take over equal executions of earlier runs.
+            event: the cause; without one the caller is.
+            parameters: the pipeline's parameters, typed or as text.
+
+        Raises:
+            TidewheelError: the definition or a parameter is wrong; no run was recorded.
+        """
+        run = self._running.submit(
+            pipeline,
+            parameters,
+            event=event,
+            listener=listener,
+            is_debug=is_debug,
+            reuses_results=reuses_results,
+        )
+        return RunView(self.stores, run)
+
+    def resume(self, run_id: str, *, listener: Listener = silent) -> RunView:
+        """Continues a run that did not succeed; see `Running.resume`."""
+        return RunView(self.stores, self._running.resume(run_id, listener=listener))
+
+    def cancel(self, run_id: str) -> RunView:
+        """Ends a run that is going on."""
+        return RunView(self.stores, self._running.cancel(run_id))
+
+    def run(self, run_id: str) -> RunView:
+        """One run, by its id or a unique beginning of it of at least four characters; `latest` is the newest.
+
+        Raises:
+            NotFoundError: there is no such run.
+        """
+        return RunView(self.stores, self.stores.runs.get(run_id))
+
+    def runs(
+        self, *, pipeline: str | None = None, status: RunStatus | None = None, limit: int = 50
+    ) -> list[RunView]:
+        """Runs, the newest first."""
+        records = self.stores.runs.list(pipeline=pipeline, status=status, limit=limit)
+        return [RunView(self.stores, record) for record in records]
+
+    def explain_rerun(self, run_id: str, node: str) -> list[str]:
+        """Why a step was carried out again, in words."""
+        return self._running.explain_rerun(run_id, node)
+
+    def plan(self, pipeline: str, **parameters: Any) -> Plan:
+        """What a pipeline would do; nothing is recorded."""
+        answer = self.project.plan(pipeline, parameters, self.project.capture())
+        assert answer.plan is not None
+        return answer.plan
+
+    def ingest(self, table: str, files: Sequence[str | Path]) -> IngestResult:
+        """Adds the rows of files to a table, each file's content once."""
+        return data.ingest_files(self.stores, table, files)
+
+    def tables(self) -> Sequence[TableInfo]:
+        """All tables with their current snapshots."""
+        return self.stores.tables.list()
+
+    def table(self, name: str, *, as_of: str | None = None) -> TableReader:
+        """A table's current snapshot, or that of an earlier time: `.to_pandas()`, `.to_arrow(columns=...)`, `.sql(...)`."""
+        return data.read_table(self.stores, name, as_of=as_of)
+
+    def snapshots(self, name: str) -> Sequence[Snapshot]:
+        """A table's snapshots, the oldest first."""
+        return self.stores.tables.snapshots(name)
+
+    def sql(self, query: str, **parameters: Any) -> pa.Table:
+        """One query over the current snapshots of the tables that it names."""
+        return data.query(self.stores, query, parameters or None)
+
+    def versions(self, model: str | None = None) -> Sequence[ModelVersion]:
+        """Registered versions, the newest first, of one model when given.
+
+        Raises:
+            NotFoundError: the model has no version.
+        """
+        versions = self.stores.models.list(model)
+        if model is not None and not versions:
+            raise NotFoundError("model", model, known=self.stores.models.models())
+        return versions
+
+    def champion(self, model: str) -> ModelVersion | None:
+        """The version that is in production, None before the first promotion."""
+        return champions.registry(self.stores).champion(model)
+
+    def check_models(self, model: str | None = None) -> Sequence[object]:
+        """Damage from outside: packages that are missing or altered."""
+        return champions.registry(self.stores).check(model)
+
+    def promote(
+        self,
+        model: str,
+        version: int | None = None,
+        *,
+        reason: str = "on request",
+        is_forced: bool = False,
+        event: Event | None = None,
+    ) -> ModelVersion:
+        """Makes a version the champion, by default the newest approved one, and brings it to the model's endpoint.
+
+        Raises:
+            ConflictError: another promotion was first, or its verdict compared it with another champion.
+        """
+        if version is None:
+            approved = [one.version for one in self.versions(model) if one.state == "approved"]
+            if not approved:
+                raise NotFoundError("approved version of model", model, next_step=f"see `tidewheel models {model}`")
+            version = max(approved)
+        event = event or request_event(self.stores, model, {"version": version, "reason": reason})
+        promoted = champions.promote(self.stores, model, version, event, reason=reason, is_forced=is_forced)
+        self._follow(model, event)
+        return promoted
+
+    def roll_back(self, model: str, *, reason: str = "on request") -> ModelVersion:
+        """Makes the champion before this one the champion again, also at the model's endpoint."""
+        event = request_event(self.stores, model, {"reason": reason})
+        version = champions.roll_back(self.stores, model, event, reason=reason)
+        self._follow(model, event)
+        return version
+
+    def deploy(self, model: str, *, version: int | None = None, event: Event | None = None) -> EndpointState:
+        """Brings a model's champion, or another version, to its endpoint and waits until it answers."""
+        event = event or request_event(self.stores, model, {"version": version})
+        return champions.deploy(self.stores, model, model, event, version=version)
+
+    def undeploy(self, model: str) -> None:
+        """Takes a model's endpoint down."""
+        champions.undeploy(self.stores, model, request_event(self.stores, model, {}))
+
+    def endpoints(self) -> Sequence[EndpointState]:
+        """What answers where, as it really is now."""
+        return champions.local_deployment(self.stores).list()
+
+    def predict(
+        self,
+        model: str,
+        columns: Mapping[str, Sequence[Any]],
+        *,
+        prediction_ids: Sequence[str] | None = None,
+    ) -> dict[str, Any]:
+        """Asks a model's endpoint over HTTP: answers by output name, and `prediction_id`."""
+        return answers.predict(self.stores, model, columns, prediction_ids=prediction_ids)
+
+    def label(self, files: Sequence[str | Path]) -> int:
+        """Tells what turned out to be true; returns the number of labels added."""
+        return answers.add_labels(self.stores, files)
+
+    def why(self, model: str, version: int | None = None) -> WhyChain:
+        """The chain of facts behind a version, by default the champion."""
+        return why(self.stores, model, version)
+
+    def _follow(self, model: str, event: Event) -> None:
+        """An endpoint that is deployed serves the champion."""
+        if self.stores.deployments.find_active(champions.PLACE, model) is not None:
+            champions.deploy(self.stores, model, model, event)
+
+    def events(self, *, subject: str | None = None, limit: int = 50) -> Sequence[Event]:
+        """Why things were started, the newest first."""
+        return self.stores.events.list(subject=subject, limit=limit)
+
+    def signals(self, *, model: str | None = None, limit: int = 50) -> Sequence[Signal]:
+        """What monitors found, the newest first."""
+        return self.stores.signals.list(model=model, limit=limit)
+
+    def close(self) -> None:
+        """Gives back what is held open; the workspace can be used again."""
+        self.stores.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<workspace of {self.config.project.name} at {self.folder}>"
+
+
+def open_workspace(path: str | Path = ".") -> Workspace:
+    """Opens the workspace of the project at or above `path`; also makes it the one that `table(...)` reads.
+
+    Raises:
+        ConfigError: there is no project, or its configuration is not valid.
+    """
+    root = find_project(Path(path))
+    if root is None:
+        raise ConfigError(
+            "there is no tidewheel.toml here or above",
+            (),
+            where=str(Path(path).resolve()),
+            next_step="run `tidewheel init` in a project, or `tidewheel new NAME`",
+        )
+    return Workspace(read_config(root))
