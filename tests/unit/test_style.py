@@ -45,8 +45,16 @@ def is_annotated(function: Function) -> bool:
     return function.returns is not None and all(one.annotation or one.arg in {"self", "cls"} for one in named)
 
 
+def is_overload(node: Function | ast.ClassDef) -> bool:
+    """Whether this is one typing of a function whose docstring stands at the last one."""
+    names = (getattr(one, "id", getattr(one, "attr", "")) for one in node.decorator_list)
+    return "overload" in names
+
+
 def adds_something(node: Function | ast.ClassDef) -> bool:
     """Whether the docstring has a word that neither the name nor the grammar already gave."""
+    if is_overload(node):
+        return True
     words = set(re.findall(r"[a-z0-9]+", (ast.get_docstring(node) or "").lower()))
     name = set(re.findall(r"[a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", node.name).lower()))
     return bool(words - name - {f"{word}s" for word in name} - EMPTY_WORDS)
@@ -115,6 +123,7 @@ def test_the_rule_finds(tmp_path, source, finding):
 
 def test_the_rule_lets_pass(tmp_path):
     source = LONG + "    pass\n" * 70 + "def _private(x): ...\nclass _Row:\n    def f(self): ...\n"
+    source += "@typing.overload\ndef g(x: int) -> int: ...\n"
     tree = write_tree(tmp_path, {"core/a.py": source})
     assert style_problems(tree) == []
     assert folders_without_init(tree) == ["core"]
