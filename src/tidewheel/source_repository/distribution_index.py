@@ -5,6 +5,7 @@ Reading that from the distributions' metadata takes a second; it is done once pe
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -147,7 +148,8 @@ def write_cache(path: Path, data: bytes) -> None:
         partial.write_bytes(data)
         partial.replace(path)
     except OSError:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
 def normalise_name(name: str) -> str:
