@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from tidewheel.core.digest import Hasher
 from tidewheel.core.errors import StorageError
 
 _BUFFER_BYTES = 1 << 20
+_OVERLAP_FROM_BYTES = 8 << 20
 _NEXT_STEPS = {
     "ENOSPC": "free some space, or move the workspace to a larger disk, then run again",
     "EDQUOT": "free some of your quota, then run again",
@@ -35,7 +37,8 @@ class FileWriter(io.RawIOBase):
     """A binary stream into a new file that digests what passes.
 
     Small writes are gathered; a buffer of a megabyte or more is hashed in one parallel update and handed to the kernel
-    as it is, without a copy. Errors of the disk come out as StorageError.
+    as it is, without a copy, and a really large one is hashed while it is written. Errors of the disk come out as
+    StorageError.
 
     Args:
         path: the file to create; it must not exist.
@@ -92,7 +95,18 @@ class FileWriter(io.RawIOBase):
             self._put(memoryview(pending))
 
     def _put(self, view: memoryview) -> None:
-        self._hasher.update(view)
+        if view.nbytes < _OVERLAP_FROM_BYTES:
+            self._hasher.update(view)
+            self._hand_over(view)
+            return
+        hashing = threading.Thread(target=self._hasher.update, args=(view,))
+        hashing.start()
+        try:
+            self._hand_over(view)
+        finally:
+            hashing.join()
+
+    def _hand_over(self, view: memoryview) -> None:
         done = 0
         try:
             while done < view.nbytes:

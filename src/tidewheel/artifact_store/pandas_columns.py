@@ -28,7 +28,7 @@ def stored_column(values: Any, where: str) -> tuple[Any, Described]:
     if isinstance(dtype, pd.CategoricalDtype):
         return _stored_categories(values, where)
     if isinstance(dtype, pd.StringDtype):
-        return pa.array(values.to_numpy(object, na_value=None), pa.large_string()), _described_string(dtype)
+        return pa.array(values).cast(pa.large_string()), _described_string(dtype)
     if isinstance(dtype, pd.ArrowDtype):
         return pa.chunked_array(values.__arrow_array__()), {"kind": "arrow"}
     if isinstance(dtype, pd.DatetimeTZDtype):
@@ -119,7 +119,8 @@ def _restored_numpy(column: Any, described: Described) -> Any:
 
 
 def _restored_string(column: Any, described: Described) -> Any:
-    return pd.array(column.to_numpy().astype(object), dtype=_string_dtype(described))
+    dtype: Any = _string_dtype(described)
+    return dtype.__from_arrow__(column)
 
 
 def _described_string(dtype: pd.StringDtype) -> Described:

@@ -91,10 +91,10 @@ def test_an_archive_without_schema_is_told(tmp_path):
 @pytest.mark.parametrize(
     "model",
     [
-        SVC(probability=False),
+        SVC(),
         SGDClassifier(random_state=1),
         GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=2),
-        GaussianProcessRegressor(RBF()),
+        GaussianProcessRegressor(RBF(), optimizer=None),
         make_pipeline(FunctionTransformer(np.abs), LogisticRegression()),
     ],
     ids=lambda model: type(model).__name__,
