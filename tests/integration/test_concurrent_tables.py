@@ -10,6 +10,7 @@ import time
 import pyarrow as pa
 import pytest
 
+from tidewheel.metadata_store import Database, IngestStore
 from tidewheel.steps.data_ingestion import ingest
 from tidewheel.table_store import PyIcebergTableStore
 
@@ -28,15 +29,17 @@ import os, signal, sys, pathlib
 from tidewheel.steps.data_ingestion import ingest
 from tidewheel.table_store import PyIcebergTableStore
 
-class Ledger:
-    def has(self, table_uuid, content_digest):
-        return False
-    def record(self, file):
+from tidewheel.metadata_store import Database, IngestStore
+
+class Ingests(IngestStore):
+    def put(self, ingest):
         if sys.argv[3] == "die":
             os.kill(os.getpid(), signal.SIGKILL)
+        return super().put(ingest)
 
+ingests = Ingests(Database.open(f"sqlite:///{pathlib.Path(sys.argv[2]).parent}/facts.db"))
 store = PyIcebergTableStore.open(pathlib.Path(sys.argv[1]))
-print(ingest(store, "t", [sys.argv[2]], ledger=Ledger()).rows)
+print(ingest(store, "t", [sys.argv[2]], ingests=ingests).rows)
 """
 
 
@@ -68,10 +71,12 @@ def test_all_appends_of_all_processes_land_while_others_read(tmp_path):
 
 def test_a_warehouse_is_opened_and_a_file_ingested_by_several_processes_at_once(tmp_path):
     (tmp_path / "f.csv").write_text("n\n1\n2\n")
+    ingests = IngestStore(Database.open(f"sqlite:///{tmp_path}/facts.db"))
     processes = [start(INGEST, tmp_path / "tables", tmp_path / "f.csv", "live") for _ in range(3)]
     rows = sorted(process.communicate()[0].strip() for process in processes)
     assert [process.returncode for process in processes] == [0, 0, 0]
     assert rows == ["0", "0", "2"]
+    assert [kept.row_count for kept in ingests.list()] == [2]
     assert PyIcebergTableStore.open(tmp_path / "tables").snapshot("t").row_count == 2
 
 
@@ -82,8 +87,11 @@ def test_a_kill_between_the_commit_and_the_bookkeeping_adds_nothing_twice(tmp_pa
     assert process.returncode == -signal.SIGKILL
     store = PyIcebergTableStore.open(tmp_path / "tables")
     assert store.snapshot("t").row_count == 2
-    result = ingest(store, "t", [tmp_path / "f.csv"])
+    ingests = IngestStore(Database.open(f"sqlite:///{tmp_path}/facts.db"))
+    assert list(ingests.list()) == []
+    result = ingest(store, "t", [tmp_path / "f.csv"], ingests=ingests)
     assert (result.rows, result.snapshot.row_count) == (0, 2)
+    assert [kept.snapshot_id for kept in ingests.list()] == [result.snapshot.snapshot_id]
 
 
 @pytest.mark.slow

@@ -8,60 +8,27 @@ after a crash between the commit and the bookkeeping the next run finds the comm
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
-from typing import Protocol
 
 import pyarrow as pa
 
 from tidewheel.core.clock import utc_now
-from tidewheel.core.digest import digest_file
+from tidewheel.core.digest import digest_file, digest_value
 from tidewheel.core.errors import ConflictError, NotFoundError, UnreadableFileError
 from tidewheel.core.records import Record, Snapshot
+from tidewheel.metadata_store import Ingest, IngestStore
 from tidewheel.steps.data_files import NULLS, read_file, read_files, unified_schema
 from tidewheel.table_store import PyIcebergTableStore
 
-__all__ = ["IngestLedger", "IngestResult", "IngestedFile", "ingest", "read_files"]
+__all__ = ["IngestResult", "ingest", "read_files"]
 
 PROPERTY = "tidewheel.ingest."
-"""Before the digest of a file: the property of the snapshot that brought its rows; the value is the file's name."""
+"""Before a file's digest: the property of the snapshot that brought its rows; the value is their number and its name"""
 
 RUN_PROPERTY = "tidewheel.run"
 """The property of a snapshot that names the run which made it."""
 
 _ATTEMPTS = 10
-
-
-class IngestedFile(Record, frozen=True, kw_only=True):
-    """That the rows of a file are in a table.
-
-    Attributes:
-        table: the table's name.
-        table_uuid: its identity; a table made anew under the same name knows no file yet.
-        content_digest: of the file's bytes, as they lay on disk.
-        path: where it was read.
-        snapshot_id: the snapshot that brought its rows.
-        run_id: the run that added it; empty when that is not known.
-        recorded_at: wall clock.
-    """
-
-    table: str
-    table_uuid: str
-    content_digest: str
-    path: str
-    snapshot_id: int
-    run_id: str
-    recorded_at: datetime
-
-
-class IngestLedger(Protocol):
-    """Remembers ingested files for longer than snapshots are kept."""
-
-    def has(self, table_uuid: str, content_digest: str) -> bool:
-        """Whether a file of this content is in the table."""
-
-    def record(self, file: IngestedFile) -> None:
-        """Keeps the fact; the same one twice is kept once."""
 
 
 class IngestResult(Record, frozen=True, kw_only=True):
@@ -91,7 +58,7 @@ def ingest(
     files: Sequence[Path | str],
     *,
     run_id: str = "",
-    ledger: IngestLedger | None = None,
+    ingests: IngestStore | None = None,
     nulls: Sequence[str] = NULLS,
 ) -> IngestResult:
     """Adds the rows of those files that a table does not have yet, in one commit: all of them or none.
@@ -101,7 +68,7 @@ def ingest(
         table: its name; made from the files when it does not exist.
         files: see `read_files` for the kinds.
         run_id: kept with the snapshot.
-        ledger: remembers files when their snapshots have expired; without it the snapshots alone are asked.
+        ingests: remembers files when their snapshots have expired; without it the snapshots alone are asked.
         nulls: the texts of a CSV file that mean "no value".
 
     Raises:
@@ -113,9 +80,9 @@ def ingest(
     if not given:
         raise UnreadableFileError("no files are given", next_step="name at least one file")
     for attempt in range(_ATTEMPTS):
-        fresh = _fresh(store, table, given, ledger)
+        fresh = _fresh(store, table, given, ingests)
         try:
-            return _add(store, table, given, fresh, run_id, ledger, nulls)
+            return _add(store, table, given, fresh, run_id, ingests, nulls)
         except ConflictError:  # another process made the table, or added one of the files: look again what is left
             if attempt == _ATTEMPTS - 1:
                 raise
@@ -128,38 +95,39 @@ def _add(
     given: Sequence[_Pending],
     fresh: Sequence[_Pending],
     run_id: str,
-    ledger: IngestLedger | None,
+    ingests: IngestStore | None,
     nulls: Sequence[str],
 ) -> IngestResult:
     skipped = tuple(file.path for file in given if not any(file is one for one in fresh))
     if not fresh:
         return IngestResult(snapshot=store.snapshot(table), rows=0, files_added=(), files_skipped=skipped)
-    rows = 0
+    rows: dict[str, int] = {}
 
     def tables(schema: pa.Schema | None) -> Iterator[pa.Table]:
-        nonlocal rows
         for file in fresh:
             data = read_file(Path(file.path), schema=schema, nulls=nulls)
-            rows += data.num_rows
+            rows[file.digest] = data.num_rows
+            properties[f"{PROPERTY}{file.digest}"] = f"{data.num_rows} {Path(file.path).name}"
             yield data
 
-    properties = {f"{PROPERTY}{file.digest}": Path(file.path).name for file in fresh}
-    unless = tuple(properties)
-    if run_id:
-        properties[RUN_PROPERTY] = run_id
+    properties = {RUN_PROPERTY: run_id} if run_id else {}
+    unless = [f"{PROPERTY}{file.digest}" for file in fresh]
     if not store.exists(table):
         schemas = {file.path: data.schema for file, data in zip(fresh, tables(None), strict=True)}
-        rows = 0
         store.create(table, unified_schema(schemas))
     snapshot = store.append(table, tables(store.schema(table)), properties=properties, unless=unless)
-    _record(ledger, fresh, snapshot, run_id)
+    for file in fresh:
+        _record(ingests, file, snapshot, run_id, rows[file.digest])
     return IngestResult(
-        snapshot=snapshot, rows=rows, files_added=tuple(file.path for file in fresh), files_skipped=skipped
+        snapshot=snapshot,
+        rows=sum(rows.values()),
+        files_added=tuple(file.path for file in fresh),
+        files_skipped=skipped,
     )
 
 
 def _fresh(
-    store: PyIcebergTableStore, table: str, given: Sequence[_Pending], ledger: IngestLedger | None
+    store: PyIcebergTableStore, table: str, given: Sequence[_Pending], ingests: IngestStore | None
 ) -> list[_Pending]:
     """The files whose content the table does not have; what a crash left unrecorded is recorded."""
     try:
@@ -168,32 +136,40 @@ def _fresh(
         uuid = ""
     fresh: dict[str, _Pending] = {}
     for file in given:
-        if file.digest in fresh or (uuid and ledger is not None and ledger.has(uuid, file.digest)):
+        if file.digest in fresh:
+            continue
+        if uuid and ingests is not None and ingests.find(table, _key(uuid, file.digest)) is not None:
             continue
         key = f"{PROPERTY}{file.digest}"
         found = store.find_by_property(table, key) if uuid else None
         if found is None:
             fresh[file.digest] = file
-        elif ledger is not None:
-            run_id = store.properties(table, found.snapshot_id).get(RUN_PROPERTY, "")
-            _record(ledger, [file], found, run_id)
+        else:
+            properties = store.properties(table, found.snapshot_id)
+            rows = int(properties[key].partition(" ")[0])
+            _record(ingests, file, found, properties.get(RUN_PROPERTY, ""), rows)
     return list(fresh.values())
 
 
-def _record(ledger: IngestLedger | None, files: Sequence[_Pending], snapshot: Snapshot, run_id: str) -> None:
-    for file in files if ledger is not None else ():
-        assert ledger is not None
-        ledger.record(
-            IngestedFile(
-                table=snapshot.table,
-                table_uuid=snapshot.table_uuid,
-                content_digest=file.digest,
-                path=file.path,
-                snapshot_id=snapshot.snapshot_id,
-                run_id=run_id,
-                recorded_at=utc_now(),
-            )
+def _record(ingests: IngestStore | None, file: _Pending, snapshot: Snapshot, run_id: str, rows: int) -> None:
+    if ingests is None:
+        return
+    ingests.put(
+        Ingest(
+            table=snapshot.table,
+            content_digest=_key(snapshot.table_uuid, file.digest),
+            file=Path(file.path).name,
+            snapshot_id=snapshot.snapshot_id,
+            run_id=run_id,
+            row_count=rows,
+            recorded_at=utc_now(),
         )
+    )
+
+
+def _key(table_uuid: str, digest: str) -> str:
+    """A content in this very table: one that was dropped and made anew under the same name has seen no file yet."""
+    return digest_value("ingest", [table_uuid, digest])
 
 
 def _digest(path: Path) -> str:

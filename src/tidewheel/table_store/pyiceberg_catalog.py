@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import re
 import sqlite3
 from collections.abc import Mapping
@@ -32,11 +33,13 @@ def open_catalog(warehouse: Path, properties: Mapping[str, str] | None) -> Catal
     """
     with storage_errors(f"opening the tables in {warehouse}"):
         warehouse.mkdir(parents=True, exist_ok=True)
-        catalog = load_catalog(NAMESPACE, **properties) if properties else _sqlite_catalog(warehouse)
-        # Two processes may open a new warehouse at once; the second finds the namespace made.
-        with contextlib.suppress(NamespaceAlreadyExistsError):
-            if not catalog.namespace_exists(NAMESPACE):
-                catalog.create_namespace(NAMESPACE)
+        # PyIceberg looks for its tables and then makes them: two processes that open a new warehouse would collide.
+        with open(warehouse / "catalog.lock", "a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            catalog = load_catalog(NAMESPACE, **properties) if properties else _sqlite_catalog(warehouse)
+            with contextlib.suppress(NamespaceAlreadyExistsError):
+                if not catalog.namespace_exists(NAMESPACE):
+                    catalog.create_namespace(NAMESPACE)
     return catalog
 
 

@@ -155,7 +155,8 @@ class PyIcebergTableStore:
             name: the table.
             data: a table, a stream of batches (read once, with bounded memory), or several tables; each table gives its
                 own files, so that the snapshot's digest does not depend on what was appended together.
-            properties: kept with the snapshot, in the same commit.
+            properties: kept with the snapshot, in the same commit; looked at when the data has been written, so that an
+                iterator of tables can still fill in what it counted.
             unless: keys of properties; when a snapshot of the table has one of them, nothing is appended.
 
         Returns:

@@ -7,22 +7,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tidewheel.core.errors import SchemaMismatchError, UnreadableFileError
+from tidewheel.metadata_store import Database, IngestStore
 from tidewheel.steps.data_extraction import extract
 from tidewheel.steps.data_ingestion import ingest
 from tidewheel.table_store import PyIcebergTableStore
 
 
-class Ledger:
-    """The simplest ledger that keeps the protocol."""
-
-    def __init__(self):
-        self.files = {}
-
-    def has(self, table_uuid, content_digest):
-        return (table_uuid, content_digest) in self.files
-
-    def record(self, file):
-        self.files[(file.table_uuid, file.content_digest)] = file
+@pytest.fixture
+def ingests(tmp_path):
+    return IngestStore(Database.open(f"sqlite:///{tmp_path}/facts.db"))
 
 
 @pytest.fixture
@@ -96,29 +89,26 @@ def test_the_digest_does_not_depend_on_the_workspace_or_the_calls(store, files, 
     assert ingest(other, "t", [files / "a.csv"]).snapshot.digest == together.digest
 
 
-def test_a_ledger_remembers_what_snapshots_forget(store, files):
-    ledger = Ledger()
-    result = ingest(store, "t", [files / "a.csv"], run_id="r1", ledger=ledger)
-    (kept,) = ledger.files.values()
-    assert (kept.table, kept.run_id, kept.snapshot_id) == ("t", "r1", result.snapshot.snapshot_id)
+def test_the_books_remember_what_snapshots_forget(store, files, ingests):
+    result = ingest(store, "t", [files / "a.csv"], run_id="r1", ingests=ingests)
+    (kept,) = ingests.list()
+    assert (kept.table, kept.run_id, kept.row_count) == ("t", "r1", 2)
     store.overwrite("t", store.read(result.snapshot).to_arrow())
     store.expire_snapshots("t", datetime.now(UTC) + timedelta(hours=1))
-    assert ingest(store, "t", [files / "a.csv"], ledger=ledger).rows == 0
+    assert ingest(store, "t", [files / "a.csv"], ingests=ingests).rows == 0
 
 
-def test_a_lost_record_is_found_with_the_snapshot_and_kept(store, files):
-    first = ingest(store, "t", [files / "a.csv"], run_id="r1")  # the crash came before the ledger was written
-    ledger = Ledger()
-    again = ingest(store, "t", [files / "a.csv"], run_id="r2", ledger=ledger)
-    (kept,) = ledger.files.values()
-    assert (again.rows, kept.run_id, kept.snapshot_id) == (0, "r1", first.snapshot.snapshot_id)
+def test_a_lost_record_is_found_with_the_snapshot_and_kept(store, files, ingests):
+    first = ingest(store, "t", [files / "a.csv"], run_id="r1")  # the crash came before the books were written
+    again = ingest(store, "t", [files / "a.csv"], run_id="r2", ingests=ingests)
+    (kept,) = ingests.list()
+    assert (again.rows, kept.run_id, kept.row_count, kept.snapshot_id) == (0, "r1", 2, first.snapshot.snapshot_id)
 
 
-def test_a_table_made_anew_takes_its_files_again(store, files):
-    ledger = Ledger()
-    ingest(store, "t", [files / "a.csv"], ledger=ledger)
+def test_a_table_made_anew_takes_its_files_again(store, files, ingests):
+    ingest(store, "t", [files / "a.csv"], ingests=ingests)
     store.drop("t")
-    assert ingest(store, "t", [files / "a.csv"], ledger=ledger).rows == 2
+    assert ingest(store, "t", [files / "a.csv"], ingests=ingests).rows == 2
 
 
 def test_an_extraction_reads_the_snapshot_it_was_given(store, files):
