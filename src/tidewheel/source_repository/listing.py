@@ -84,11 +84,12 @@ def without_clutter(paths: Iterable[str]) -> list[str]:
 
 def expand_nested(root: Path, paths: Iterable[str]) -> Iterator[str]:
     """Paths that Git listed, with a nested repository or submodule replaced by its own files."""
+    top = str(root)
     for path in paths:
-        folder = root / path
-        if path.endswith("/") or (folder.is_dir() and not folder.is_symlink()):
+        place = f"{top}/{path}"
+        if path.endswith("/") or (os.path.isdir(place) and not os.path.islink(place)):
             inner = path.rstrip("/")
-            yield from (f"{inner}/{below}" for below in _nested_files(folder))
+            yield from (f"{inner}/{below}" for below in _nested_files(Path(place)))
         else:
             yield path
 

@@ -6,14 +6,11 @@ import builtins
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from tidewheel.core.digest import digest_value
 from tidewheel.source_repository.names import Chain, Imported
 from tidewheel.source_repository.project_module import ProjectModule, Statement
-
-if TYPE_CHECKING:
-    from tidewheel.source_repository.project_code import ProjectCode
 
 AT_IMPORT = "<import>"
 WHOLE = "*"
@@ -34,6 +31,19 @@ _MODULE_ATTRIBUTES = frozenset(
 )
 
 
+class Modules(Protocol):
+    """A project's modules."""
+
+    def has_module(self, name: str) -> bool:
+        """Whether the project has a module of this name."""
+
+    def module(self, name: str) -> ProjectModule:
+        """The parsed module; SourceError when it is no Python."""
+
+    def effects(self, module: ProjectModule) -> list[Statement]:
+        """The statements that do more, when the module is imported, than bind names."""
+
+
 class Reach:
     """What was reached so far, and what is still to be followed; nothing is followed twice.
 
@@ -41,7 +51,7 @@ class Reach:
         parts, modules, imports, undecided: as in `Closure`.
     """
 
-    def __init__(self, code: ProjectCode) -> None:
+    def __init__(self, code: Modules) -> None:
         self._code = code
         self._waiting: list[Callable[[], None]] = []
         self._seen: set[object] = set()

@@ -134,16 +134,17 @@ def _is_whole(folder: Path, digests: dict[str, str]) -> bool:
     """Whether a copy holds these files and no others; compiled modules that imports left there do not count."""
     if not folder.is_dir():
         return False
+    start, top = len(str(folder)) + 1, str(folder)
     found = {
-        (Path(place) / name).relative_to(folder).as_posix()
+        f"{place}/{name}"[start:]
         for place, folders, names in os.walk(folder)
         if os.path.basename(place) != "__pycache__"
-        for name in (*names, *(one for one in folders if os.path.islink(os.path.join(place, one))))
+        for name in (*names, *(one for one in folders if os.path.islink(f"{place}/{one}")))
     }
     if found != digests.keys():
         return False
     for path, digest in digests.items():
-        file = read_source_file(folder, path)
+        file = read_source_file(top, path)
         if file is None or file.digest != digest:
             return False
     return True

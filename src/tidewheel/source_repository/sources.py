@@ -84,23 +84,24 @@ def _ask_git(root: Path) -> tuple[GitState | None, list[str]]:
 
 
 def _digests(root: Path, paths: Sequence[str], warnings: list[str]) -> Iterator[tuple[str, str]]:
+    top = str(root)
     for path in paths:
         if not _is_text(path):
             warnings.append(f"{os.fsencode(path)!r} is left out of the sources: its name is not UTF-8")
             continue
-        size = _size(root / path)
+        size = _size(f"{top}/{path}")
         if size > LARGEST_BYTES:
             warnings.append(
                 f"{path} is left out of the sources: {size / 2**20:.0f} MiB are more than {LARGEST_BYTES >> 20}; "
                 "ingest it as a table, or list it under project.exclude"
             )
             continue
-        file = read_source_file(root, path)
+        file = read_source_file(top, path)
         if file is not None:  # a tracked file that was deleted, or a pipe
             yield path, file.digest
 
 
-def _size(path: Path) -> int:
+def _size(path: str) -> int:
     try:
         return os.lstat(path).st_size
     except OSError:
