@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tidewheel.core.errors import NotFoundError
@@ -14,6 +16,18 @@ from tidewheel.source_repository.project_module import ProjectModule, Statement
 from tidewheel.source_repository.reach import Reach
 
 _LONGEST_REEXPORT = 30
+_DEEPEST_TREE = 30_000
+
+
+@contextmanager
+def _deep_trees() -> Iterator[None]:
+    """Lets a long expression, such as a sum of a thousand terms, be read; a syntax tree is as deep as that is long."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, _DEEPEST_TREE))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 class ProjectCode:
@@ -58,7 +72,8 @@ class ProjectCode:
         reach = Reach(self)
         reach.run_import(module_name)
         reach.follow(module, (name,))
-        reach.finish()
+        with _deep_trees():
+            reach.finish()
         return Closure(
             step=address,
             parts=dict(sorted(reach.parts.items())),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from functools import cached_property
 from pathlib import Path
 
@@ -120,7 +121,9 @@ class ProjectModule:
 def _parse(path: Path) -> tuple[str, ast.Module]:
     data = path.read_bytes()
     try:
-        return data.decode("utf-8", "replace"), ast.parse(data, str(path))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of doubtful escapes; Python says it when the step is imported
+            return data.decode("utf-8", "replace"), ast.parse(data, str(path))
     except (SyntaxError, ValueError) as error:  # ValueError: null bytes
         line = getattr(error, "lineno", None)
         raise SourceError(

@@ -164,6 +164,8 @@ class Reach:
         is_submodule = self._code.has_module(submodule)
         if is_submodule and self._is_new((user.name, submodule, rest)):
             self._enter(user, submodule, rest)
+        if module.path is None and not is_submodule:
+            self._foreign(user, name, chain)  # an installed package hides a folder of its name without `__init__.py`
         if module.binds(head):
             self.follow(module, chain)
         elif not is_submodule and head not in _MODULE_ATTRIBUTES:

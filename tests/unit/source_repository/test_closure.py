@@ -316,6 +316,38 @@ def test_a_closure_survives_its_json(tmp_path):
     assert Closure.from_json(closure.to_json()) == closure
 
 
+def test_an_installed_package_hides_a_folder_of_its_name(tmp_path):
+    files = {
+        "p/s.py": HEAD + "import numpy as np\n@step\ndef train(): return np.mean(1)\n",
+        "numpy/script.py": "x = 1\n",
+    }
+    assert closure_of(tmp_path, files).imports == ("numpy",)
+
+
+def test_a_long_expression_can_be_read(tmp_path):
+    files = {"p/s.py": f"{HEAD}@step\ndef train(x): return {'x + ' * 1500}1\n"}
+    assert changes(tmp_path, files, "p/s.py", "+ 1\n", "+ 2\n")
+
+
+def test_a_doubtful_escape_in_the_project_is_no_concern_of_ours(tmp_path):
+    files = {"p/s.py": HEAD + "@step\ndef train(x): return '\\d'\n"}
+    assert closure_of(tmp_path, files).parts
+
+
+def test_a_module_that_gives_names_on_demand_is_taken_whole(tmp_path):
+    files = {
+        "p/s.py": HEAD + "from p.lazy import f\n@step\ndef train(x): return f()\n",
+        "p/lazy.py": "def __getattr__(name): return make(name)\ndef make(name): return 1\n",
+    }
+    assert "'f'" in closure_of(tmp_path, files).undecided["p.lazy"]
+    assert changes(tmp_path / "x", files, "p/lazy.py", "return 1", "return 2")
+
+
+def test_a_name_imported_from_another_place_outside_changes_it(tmp_path):
+    files = {"p/s.py": HEAD + "from numpy import mean as agg\n@step\ndef train(x): return agg(x)\n"}
+    assert changes(tmp_path, files, "p/s.py", "import mean", "import median")
+
+
 def test_twelve_steps_of_a_project_of_thirty_files_take_a_moment(tmp_path):
     helpers = "".join(f"def f{i}(x):\n    y = x + {i}\n    return [y * a for a in range(y)]\n" for i in range(12))
     files = {f"p/m{i}.py": f"import p.m{(i + 1) % 30} as n\n{helpers}\nZ = 1\n" for i in range(30)}
