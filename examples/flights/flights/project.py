@@ -23,7 +23,7 @@ def training(
     *,
     until: date,
     test_days: int = 14,
-    validation_days: int = 7,
+    validation_days: int = 3,
     window_days: int = 0,
     rounds: int = 150,
     learning_rate: float = 0.05,

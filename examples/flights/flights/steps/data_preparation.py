@@ -36,7 +36,7 @@ def data_preparation(
     *,
     until: date,
     test_days: int = 14,
-    validation_days: int = 7,
+    validation_days: int = 3,
     window_days: int = 0,
     sample_rows: int = 300,
 ) -> Splits:
