@@ -49,7 +49,7 @@ def measure(flights: pd.DataFrame, weather: pd.DataFrame, planes: pd.DataFrame) 
         asked = asked[asked["label"].notna()]
         for policy, days in POLICIES.items():
             if policy not in models or days is not None:
-                splits = data_preparation(*known, until=until, window_days=days or 0)
+                splits = data_preparation(*known, window_days=days or 0)
                 models[policy] = model_training(splits.train, splits.validation).model
             answers = np.asarray(models[policy].predict_proba(as_categories(asked)))[:, 1]
             scores = score(asked["label"].to_numpy(), answers)

@@ -21,7 +21,7 @@ from tidewheel.steps.model_validation import model_validation
 @pipeline
 def training(
     *,
-    until: date,
+    until: date | None = None,
     test_days: int = 14,
     validation_days: int = 3,
     window_days: int = 0,
@@ -30,7 +30,7 @@ def training(
     leaves: int = 15,
     seed: int = 1,
 ) -> dict[str, Any]:
-    """Trains on everything that was known before `until` began, and judges the result by the newest days.
+    """Trains on what was known before `until` began, by default the day after the last flight; the newest days judge.
 
     Parameters are those of `data_preparation` and `model_training`.
     """
@@ -41,7 +41,7 @@ def training(
         known.flights,
         known.weather,
         known.planes,
-        until=until,
+        known.until,
         test_days=test_days,
         validation_days=validation_days,
         window_days=window_days,

@@ -29,7 +29,7 @@ def validate(tables: Tables) -> ValidationReport:
 
 
 def prepare(tables: Tables, **parameters: int) -> Splits:
-    return data_preparation(*extract(tables), until=UNTIL, **parameters)
+    return data_preparation(*extract(tables), **parameters)
 
 
 def test_extraction_takes_only_what_was_known_by_the_day(tables: Tables) -> None:
@@ -47,6 +47,15 @@ def test_extraction_takes_only_what_was_known_by_the_day(tables: Tables) -> None
     assert few["arr_delay"].isna().tolist() == [False, True, True]
     assert few["is_pending"].tolist() == [False, False, True]
     assert pd.to_datetime(known.weather["time_hour"], utc=True).max() < end
+
+
+def test_without_a_day_everything_up_to_the_last_flight_is_taken(tables: Tables) -> None:
+    flights, weather, planes = (pa.Table.from_pandas(rows, preserve_index=False) for rows in tables[:3])
+    known = data_extraction(flights, weather, planes)
+    assert known.until == date(2013, 6, 10)
+    assert len(known.flights) == len(tables.flights)
+    with pytest.raises(StopRun, match="no rows"):
+        data_extraction(flights.slice(0, 0), weather, planes)
 
 
 def test_rows_that_came_later_do_not_change_what_an_earlier_day_sees(tables: Tables) -> None:

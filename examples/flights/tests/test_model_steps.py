@@ -18,7 +18,7 @@ from tidewheel import StopRun
 
 @pytest.fixture(scope="module")
 def splits(tables: Tables) -> Splits:
-    return data_preparation(*tables[:3], until=date(2013, 6, 10), test_days=10, validation_days=5)
+    return data_preparation(*tables[:3], date(2013, 6, 10), test_days=10, validation_days=5)
 
 
 @pytest.fixture(scope="module")

@@ -33,8 +33,8 @@ def data_preparation(
     flights: pd.DataFrame,
     weather: pd.DataFrame,
     planes: pd.DataFrame,
-    *,
     until: date,
+    *,
     test_days: int = 14,
     validation_days: int = 3,
     window_days: int = 0,
@@ -43,8 +43,8 @@ def data_preparation(
     """Makes rows for training, in the order of time, since the future is what the model will meet.
 
     Args:
-        flights, weather, planes: as extracted before `until`.
-        until: the day before whose beginning everything lies.
+        flights, weather, planes: as extracted.
+        until: the day before whose beginning all of that was known.
         test_days: the newest days, to judge by; newer than what a champion of the last run was trained on.
         validation_days: the days before those, to watch the training by.
         window_days: how far back training looks from there; 0 for as far as there are rows.
