@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from tidewheel import table_store
 from tidewheel.artifact_store import LocalArtifactStore
 from tidewheel.core.clock import Clock, VirtualClock, WallClock
 from tidewheel.core.config import Config
@@ -31,8 +33,10 @@ from tidewheel.metadata_store import (
     SnapshotStore,
     SourceStore,
 )
-from tidewheel.table_store import PyIcebergTableStore
 from tidewheel.workspace.codecs import codec_table
+
+if TYPE_CHECKING:
+    from tidewheel.table_store import PyIcebergTableStore
 
 
 class Stores:
@@ -69,7 +73,7 @@ class Stores:
 
     @cached_property
     def tables(self) -> PyIcebergTableStore:
-        return PyIcebergTableStore.open(
+        return table_store.PyIcebergTableStore.open(
             self.folder / "tables", catalog_properties=self.config.workspace.catalog or None
         )
 

@@ -82,11 +82,11 @@ class Workspace:
 
     def resume(self, run_id: str, *, listener: Listener = silent) -> RunView:
         """Continues a run that did not succeed; see `Running.resume`."""
-        return RunView(self.stores, self._running.resume(run_id, listener=listener))
+        return RunView(self.stores, self._running.resume(self._run_id(run_id), listener=listener))
 
     def cancel(self, run_id: str) -> RunView:
         """Ends a run that is going on."""
-        return RunView(self.stores, self._running.cancel(run_id))
+        return RunView(self.stores, self._running.cancel(self._run_id(run_id)))
 
     def run(self, run_id: str) -> RunView:
         """One run, by its id or a unique beginning of it of at least four characters; `latest` is the newest.
@@ -94,7 +94,7 @@ class Workspace:
         Raises:
             NotFoundError: there is no such run.
         """
-        return RunView(self.stores, self.stores.runs.get(run_id))
+        return RunView(self.stores, self.stores.runs.get(self._run_id(run_id)))
 
     def runs(
         self, *, pipeline: str | None = None, status: RunStatus | None = None, limit: int = 50
@@ -105,7 +105,7 @@ class Workspace:
 
     def explain_rerun(self, run_id: str, node: str) -> list[str]:
         """Why a step was carried out again, in words."""
-        return self._running.explain_rerun(run_id, node)
+        return self._running.explain_rerun(self._run_id(run_id), node)
 
     def plan(self, pipeline: str, **parameters: Any) -> Plan:
         """What a pipeline would do; nothing is recorded."""
@@ -213,6 +213,22 @@ class Workspace:
     def why(self, model: str, version: int | None = None) -> WhyChain:
         """The chain of facts behind a version, by default the champion."""
         return why(self.stores, model, version)
+
+    def settle_interrupted(self) -> list[RunView]:
+        """Puts the record of runs right whose orchestrator died; returns those."""
+        return [
+            RunView(self.stores, settled)
+            for run in self.stores.runs.running()
+            if (settled := self._running.collect(run)).status == "interrupted"
+        ]
+
+    def _run_id(self, run_id: str) -> str:
+        if run_id != "latest":
+            return run_id
+        latest = self.stores.runs.latest()
+        if latest is None:
+            raise NotFoundError("run", run_id, next_step="start one with `tidewheel run`")
+        return latest.id
 
     def _follow(self, model: str, event: Event) -> None:
         """An endpoint that is deployed serves the champion."""

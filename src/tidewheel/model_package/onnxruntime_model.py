@@ -1,0 +1,44 @@
+"""Answers from ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from tidewheel.core.errors import UnreadableFileError
+from tidewheel.model_package.signature import Signature
+
+onnxruntime.disable_telemetry_events()
+
+
+class OnnxModel:
+    """A session on a package's `model.onnx`; `predict` may be called from several threads.
+
+    Args:
+        data: the model file.
+        signature: checks rows before the session sees them.
+        threads: that one call may use.
+
+    Raises:
+        UnreadableFileError: the file is no ONNX model.
+    """
+
+    def __init__(self, data: bytes, signature: Signature, *, threads: int = 1) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its own exceptions have no base
+            raise UnreadableFileError(f"model.onnx cannot be loaded: {error}") from None
+        self._signature = signature
+        self._outputs = [output.name for output in self._session.get_outputs()]
+
+    def predict(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, np.ndarray]:
+        """Answers by output name; see PackageModel."""
+        answers = self._session.run(self._outputs, self._signature.bind(columns))
+        return dict(zip(self._outputs, answers, strict=True))

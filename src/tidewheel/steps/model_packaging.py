@@ -1,0 +1,37 @@
+"""Packaging as a step: model and sample in, package with parity report out."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pandas as pd
+
+from tidewheel.artifact_store import CodecTable
+from tidewheel.model_package import Package
+from tidewheel.model_package.packaging import package_model
+from tidewheel.pipeline import step
+
+
+@step
+def model_packaging(
+    model: Any, sample: pd.DataFrame, *, tolerance: float = 1e-6, example_count: int = 5
+) -> Package:
+    """Makes the deliverable of a fitted model; see `package_model`.
+
+    Args:
+        model: a fitted estimator.
+        sample: rows of its features, as it was trained on.
+        tolerance: largest absolute difference that counts as equal.
+        example_count: rows that are kept with their answers.
+    """
+    return package_model(
+        model, sample, tolerance=tolerance, example_count=example_count, to_native=_stored_bytes
+    )
+
+
+def _stored_bytes(model: Any) -> bytes:
+    """The model as the artifact store would keep it: safe, and the same bytes for the same model."""
+    buffer = io.BytesIO()
+    CodecTable.default().for_value(model).encode(model, buffer)
+    return buffer.getvalue()
