@@ -37,11 +37,11 @@ def tables_command(table: str | None, as_json: bool) -> None:
                 print_json(infos)
                 return
             rows = [
-                (one.name, one.snapshot.row_count, one.snapshot.file_count, one.snapshot.committed_at, one.snapshot.digest[:16])
+                (one.name, one.row_count, len(one.columns), one.snapshot_count, one.file_count, one.committed_at)
                 for one in infos
             ]
             empty = "no table yet: add one with `tidewheel ingest TABLE FILES`"
-            print_table(("table", "rows", "files", "committed", "content"), rows, empty=empty)
+            print_table(("table", "rows", "columns", "snapshots", "files", "committed"), rows, empty=empty)
             return
         snapshots = workspace.snapshots(table)
         if as_json:

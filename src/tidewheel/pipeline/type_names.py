@@ -22,6 +22,8 @@ def type_names(annotation: Any) -> tuple[str, ...]:
     """
     if annotation is None:
         annotation = type(None)
+    if annotation is Any:  # a class since Python 3.11
+        return ANY
     candidate = typing.get_origin(annotation) or annotation
     if candidate in (typing.Union, types.UnionType):
         members = [one for one in typing.get_args(annotation) if one is not type(None)]

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tidewheel.metadata_store import Ingest, IngestStore
 from tidewheel.workspace.cause import request_event
 from tidewheel.workspace.operation import record_operation
 from tidewheel.workspace.preparation import snapshot_artifact
@@ -15,7 +14,7 @@ from tidewheel.workspace.stores import Stores
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tidewheel.steps.data_ingestion import IngestedFile, IngestResult
+    from tidewheel.steps.data_ingestion import IngestResult
     from tidewheel.table_store import TableReader
 
 
@@ -30,37 +29,11 @@ def ingest_files(stores: Stores, table: str, files: Sequence[str | Path]) -> Ing
     parameters = {"table": table, "files": [str(file) for file in files]}
     event = request_event(stores, "ingest", parameters)
     with record_operation(stores, "ingest", parameters, event) as operation:
-        result = ingest(
-            stores.tables, table, list(files), run_id=operation.run.id, ledger=_Ledger(stores.ingests, operation.run.id)
-        )
+        result = ingest(stores.tables, table, list(files), run_id=operation.run.id, ingests=stores.ingests)
         stores.snapshots.put(result.snapshot)
         operation.outputs["snapshot"] = snapshot_artifact(result.snapshot)
         operation.metrics = {"rows": result.rows, "files_skipped": len(result.files_skipped)}
     return result
-
-
-class _Ledger:
-    """Keeps what was ingested in the metadata store."""
-
-    def __init__(self, ingests: IngestStore, run_id: str) -> None:
-        self._ingests = ingests
-        self._run_id = run_id
-
-    def has(self, table_uuid: str, content_digest: str) -> bool:
-        return self._ingests.find(table_uuid, content_digest) is not None
-
-    def record(self, file: IngestedFile) -> None:
-        self._ingests.put(
-            Ingest(
-                table=file.table_uuid,
-                content_digest=file.content_digest,
-                file=file.path,
-                snapshot_id=file.snapshot_id,
-                run_id=file.run_id or self._run_id,
-                row_count=0,
-                recorded_at=file.recorded_at,
-            )
-        )
 
 
 def query(stores: Stores, text: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
