@@ -21,8 +21,6 @@ from tidewheel.loop.triggers import fire
 from tidewheel.orchestrator import Listener
 from tidewheel.orchestrator.progress import silent
 from tidewheel.workspace import Workspace
-from tidewheel.workspace.answers import collect_predictions
-from tidewheel.workspace.cause import request_event
 from tidewheel.workspace.champions import local_deployment
 from tidewheel.workspace.mirror import mirror_models
 
@@ -105,9 +103,8 @@ class _Tick:
             self._say(f"run {run.id} of {run.record.pipeline} was interrupted")
 
     def _collect(self) -> None:
-        event = request_event(self._workspace.stores, "collect", {}) if self._workspace.has_segments() else None
-        if event is not None:
-            rows = collect_predictions(self._workspace.stores, event)
+        rows = self._workspace.collect()
+        if rows:
             self._say(f"collected {rows:,} predictions")
 
     def _reconcile(self) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from tidewheel.core.errors import NotFoundError
-from tidewheel.core.records import Event
 from tidewheel.workspace.cause import request_event
 from tidewheel.workspace.champions import PLACE, local_deployment
 from tidewheel.workspace.operation import record_operation
@@ -58,16 +57,25 @@ def add_labels(stores: Stores, files: Sequence[str | Path]) -> int:
     return result.rows
 
 
-def collect_predictions(stores: Stores, event: Event) -> int:
-    """Moves closed segments of the prediction log into the table `predictions`, each exactly once."""
+def collect_predictions(stores: Stores) -> int:
+    """Moves the prediction log into the table `predictions`, each segment exactly once; returns the number of rows.
+
+    Living endpoints close their segments first, so that what was answered before is among them.
+    """
     from tidewheel.prediction_log.move import move_segments
     from tidewheel.prediction_log.segments import closed_segments, recover
 
     folder = stores.folder / "prediction_log"
+    if not folder.exists():
+        return 0
+    place = local_deployment(stores)
+    for state in place.list():
+        if state.is_alive:
+            place.close_segments(state.endpoint)
     recover(folder)
     if not closed_segments(folder):
         return 0
-    with record_operation(stores, "collect", {}, event) as operation:
+    with record_operation(stores, "collect", {}, request_event(stores, "collect", {})) as operation:
         result = move_segments(folder, stores.tables, stores.segments)
         if result.snapshot is not None:
             stores.snapshots.put(result.snapshot)

@@ -19,7 +19,7 @@ from tidewheel.workspace.declaration import (
     PipelineDeclaration,
     Reported,
 )
-from tidewheel.workspace.worker import failure_of
+from tidewheel.workspace.failures import failure_of
 
 
 def describe(folder: Path) -> int:

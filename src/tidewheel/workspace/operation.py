@@ -17,7 +17,7 @@ from tidewheel.core.records import Artifact, Event, Execution, Run
 from tidewheel.orchestrator.run_lock import RunLock
 from tidewheel.workspace.preparation import user_name
 from tidewheel.workspace.stores import Stores
-from tidewheel.workspace.worker import failure_of
+from tidewheel.workspace.failures import failure_of
 
 
 class Operation:

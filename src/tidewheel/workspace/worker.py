@@ -22,10 +22,11 @@ from typing import Any
 
 from tidewheel.artifact_store import LocalArtifactStore
 from tidewheel.core import clock
-from tidewheel.core.errors import StopRun, StorageError, TidewheelError
+from tidewheel.core.errors import StopRun, StorageError
 from tidewheel.core.records import Failure
 from tidewheel.orchestrator.attempt import EXIT_STORAGE, REQUEST, WorkerReport, WorkerRequest
 from tidewheel.workspace.codecs import codec_table
+from tidewheel.workspace.failures import failure_of
 from tidewheel.workspace.step_call import StepCall
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -43,7 +44,7 @@ def main(arguments: list[str]) -> int:
             from tidewheel.workspace.describe import describe
 
             return describe(Path(folder))
-    print(__doc__, file=sys.stderr)
+    sys.stderr.write(f"{__doc__}\n")
     return 2
 
 
@@ -91,22 +92,9 @@ def _carry_out(request: WorkerRequest, started_at: datetime) -> WorkerReport:
     return report("succeeded", outputs=outputs, metrics=metrics, missed_modules=missed)
 
 
-def failure_of(error: BaseException) -> Failure:
-    """The record of an exception, its traceback without Tidewheel's own frames above the project's."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = str(Path(__file__).parent.parent)
-    first = next((index for index, frame in enumerate(frames) if not frame.filename.startswith(own)), len(frames))
-    text = "".join([*traceback.format_list(frames[first:]), *traceback.format_exception_only(error)])
-    return Failure(
-        kind=type(error).__name__,
-        message=str(error) if isinstance(error, TidewheelError) else f"{type(error).__name__}: {error}",
-        traceback=text,
-        is_retryable=not isinstance(error, TypeError | TidewheelError),
-    )
-
-
 def _told(failure: Failure) -> Failure:
-    print(failure.traceback or failure.message, file=sys.stderr, flush=True)
+    sys.stderr.write(f"{(failure.traceback or failure.message).rstrip()}\n")
+    sys.stderr.flush()
     return failure
 
 

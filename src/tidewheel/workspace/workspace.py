@@ -12,9 +12,10 @@ from tidewheel.core.errors import ConfigError, NotFoundError
 from tidewheel.core.records import EndpointState, Event, ModelVersion, RunStatus, Signal, Snapshot
 from tidewheel.orchestrator import Listener
 from tidewheel.orchestrator.progress import silent
-from tidewheel.pipeline import Plan
+from tidewheel.pipeline import Plan, set_resolver
 from tidewheel.workspace import answers, champions, data
 from tidewheel.workspace.cause import request_event
+from tidewheel.workspace.notebook import NotebookReads
 from tidewheel.workspace.project import Project
 from tidewheel.workspace.running import Running
 from tidewheel.workspace.stores import Stores
@@ -214,6 +215,10 @@ class Workspace:
         """The chain of facts behind a version, by default the champion."""
         return why(self.stores, model, version)
 
+    def collect(self) -> int:
+        """Moves what endpoints have answered so far into the table `predictions`; returns the number of rows."""
+        return answers.collect_predictions(self.stores)
+
     def settle_interrupted(self) -> list[RunView]:
         """Puts the record of runs right whose orchestrator died; returns those."""
         return [
@@ -273,4 +278,6 @@ def open_workspace(path: str | Path = ".") -> Workspace:
             where=str(Path(path).resolve()),
             next_step="run `tidewheel init` in a project, or `tidewheel new NAME`",
         )
-    return Workspace(read_config(root))
+    workspace = Workspace(read_config(root))
+    set_resolver(NotebookReads(workspace.stores))
+    return workspace

