@@ -165,7 +165,9 @@ class Demo:
         again = tick(self.workspace)
         check(not (again.signals or again.events or again.runs or again.promoted), "the second tick is idle")
         asked = sum(month.rows for month in self.months)
-        logged = self.workspace.sql("select count(*) n, count(distinct prediction_id) ids from predictions").to_pylist()[0]
+        logged = self.workspace.sql(
+            "select count(*) n, count(distinct prediction_id) ids from predictions"
+        ).to_pylist()[0]
         check(logged == {"n": asked, "ids": asked}, f"{asked:,} answers are in the log, each once")
 
     def tell(self) -> None:
@@ -179,7 +181,9 @@ class Demo:
         later = self.months[1:]
         if later:
             fresh, frozen = (sum(getattr(one, kind) for one in later) / len(later) for kind in ("fresh", "frozen"))
-            print(f"{'mean from ' + later[0].name:<28} {fresh:>10.4f} {frozen:>10.4f}  kept fresh gains {fresh - frozen:+.4f}")
+            print(
+                f"{'mean from ' + later[0].name:<28} {fresh:>10.4f} {frozen:>10.4f}  kept fresh gains {fresh - frozen:+.4f}"
+            )
             check(fresh > frozen, "keeping the model fresh pays")
             check(any("promoted" in one.outcome for one in self.months), "a retrained version was promoted")
         self.say("Why the champion is in production")
@@ -187,7 +191,10 @@ class Demo:
         command("-C", str(self.folder), "why", MODEL)
         check(chain.is_whole, "every fact of the chain is there")
         nouns = {link.noun for link in chain.links}
-        check({"signal", "snapshot", "sources", "verdict", "run", "event"} <= nouns, "the chain reaches signal, rows and commit")
+        check(
+            {"signal", "snapshot", "sources", "verdict", "run", "event"} <= nouns,
+            "the chain reaches signal, rows and commit",
+        )
 
     def take_down(self) -> None:
         endpoints = [state for state in self.workspace.endpoints() if state.pid]

@@ -1,7 +1,7 @@
 """Tidewheel keeps machine-learning models fresh in production, and can prove how each one came to be.
 
-Definitions come from `tidewheel.pipeline` (`from tidewheel.pipeline import Model, pipeline, step, table`), everything else
-from here. Every name below is loaded on first use; importing the package loads nothing else.
+Definitions come from `tidewheel.pipeline` (`from tidewheel.pipeline import Model, pipeline, step, table`), everything
+else from here. Every name below is loaded on first use; importing the package loads nothing else.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tidewheel.table_store import TableReader as TableReader
     from tidewheel.triggers import PerformanceDrop as PerformanceDrop
     from tidewheel.workspace import Workspace as Workspace
-    from tidewheel.workspace import open_workspace as open
+    from tidewheel.workspace import open_workspace as open  # noqa: A004, F401 - part of the public names
 
 _HOMES = {
     "Champion": "model_package",
@@ -34,7 +34,7 @@ _HOMES = {
     "open": "workspace",
 }
 
-__all__ = list(_HOMES)  # noqa: PLE0605
+__all__ = list(_HOMES)
 __version__ = "0.1.0"
 
 

@@ -64,7 +64,9 @@ class CommandTable(click.Group):
         found: click.Command = getattr(module, cmd_name.replace("-", "_") + "_command")
         return found
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             from tidewheel.core.errors import suggest
 

@@ -40,8 +40,9 @@ def command(name: str, *, example: str, **settings: Any) -> Callable[[Callable[.
                 tell_error(error, as_json=kwargs.get("as_json", False))
                 context.exit(exit_code.of_error(error))
 
-        with_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(guarded)
-        return click.command(name, epilog=f"Example:  {example}", **settings)(with_json)
+        with_json: Any = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(guarded)
+        declared: click.Command = click.command(name, epilog=f"Example:  {example}", **settings)(with_json)
+        return declared
 
     return declare
 

@@ -48,7 +48,10 @@ def tables_command(table: str | None, as_json: bool) -> None:
             print_json(snapshots)
             return
         columns = ("snapshot", "committed", "rows", "files", "content")
-        lines = [(str(one.snapshot_id), one.committed_at, one.row_count, one.file_count, one.digest[:16]) for one in snapshots]
+        lines = [
+            (str(one.snapshot_id), one.committed_at, one.row_count, one.file_count, one.digest[:16])
+            for one in snapshots
+        ]
         print_table(columns, lines, empty="it has no snapshot")
 
 

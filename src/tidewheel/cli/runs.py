@@ -31,13 +31,14 @@ RUN_COLUMNS = ("run", "pipeline", "status", "started", "seconds", "commit", "rea
 @click.option("--fresh", is_flag=True, help="Carry out every step, also those whose result is known.")
 def run_command(pipeline: str, parameters: tuple[str, ...], debug: bool, fresh: bool, as_json: bool) -> None:
     """Run PIPELINE with --NAME VALUE for its parameters; what has not changed is taken from earlier runs."""
+    options: dict[str, Any] = dict(parse_parameter_options(parameters))
     with opened() as workspace:
         run = workspace.submit(
             pipeline,
             listener=silent if as_json else ProgressPrinter(),
             is_debug=debug,
             reuses_results=not fresh,
-            **parse_parameter_options(parameters),
+            **options,
         )
         _end_with(run, as_json=as_json)
 
@@ -176,7 +177,8 @@ def _print_run(run: RunView) -> None:
             "status": f"{run.status}{': ' + record.reason if record.reason else ''}",
             "started": record.started_at,
             "ended": record.ended_at,
-            "cause": f"{event.kind}: " + "; ".join(f"{one.kind} {one.ref} {one.note}".strip() for one in event.evidence),
+            "cause": f"{event.kind}: "
+            + "; ".join(f"{one.kind} {one.ref} {one.note}".strip() for one in event.evidence),
             "parameters": record.parameters,
             "commit": record.commit + (" with uncommitted changes" if record.is_dirty else ""),
             "branch": record.branch,

@@ -77,5 +77,7 @@ def _columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
     names = list(rows[0])
     for number, row in enumerate(rows):
         if set(row) != set(names):
-            raise ParameterError(f"row {number} has other fields than row 0: {', '.join(sorted(set(row) ^ set(names)))}")
+            raise ParameterError(
+                f"row {number} has other fields than row 0: {', '.join(sorted(set(row) ^ set(names)))}"
+            )
     return {name: [row[name] for row in rows] for name in names}

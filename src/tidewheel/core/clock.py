@@ -1,7 +1,7 @@
 """What time it is for the workspace.
 
-Facts carry two times: `at`, the workspace's clock, which is virtual when history is replayed, and `recorded_at`, the wall
-clock. Leases and time-outs use neither but the monotonic clock of the process.
+Facts carry two times: `at`, the workspace's clock, which is virtual when history is replayed, and `recorded_at`, the
+wall clock. Leases and time-outs use neither but the monotonic clock of the process.
 """
 
 from __future__ import annotations

@@ -116,8 +116,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     def items(self) -> Iterator[tuple[str, Any, str]]:
         """Path, effective value and origin of every key."""
-        for section in SECTIONS:
-            for field in msgspec.structs.fields(SECTIONS[section]):
+        for section, shape in SECTIONS.items():
+            for field in msgspec.structs.fields(shape):
                 path = f"{section}.{field.name}"
                 yield path, getattr(getattr(self, section), field.name), self.origins[path]
 
@@ -206,7 +206,11 @@ def _read_section(
         path = f"{name}.{field.name}"
         variable = variable_name(path)
         if variable in variables:
-            origins[path], place, raw = variable, f"${variable}", _parse_variable(variables[variable], types[field.name])
+            origins[path], place, raw = (
+                variable,
+                f"${variable}",
+                _parse_variable(variables[variable], types[field.name]),
+            )
         elif field.name in given:
             origins[path], place, raw = FILE_NAME, f"$.{path}", given[field.name]
         elif field.required:

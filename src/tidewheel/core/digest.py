@@ -1,8 +1,8 @@
 """Identity: every digest that Tidewheel makes is made here.
 
 A digest is BLAKE3-256 in hexadecimal. Its *kind* (a fingerprint, an artifact of a codec, a plan, ...) enters as the
-derive-key context of BLAKE3 (section 2.3 of its specification), so equal bytes of two kinds never share a digest. Structured values are
-encoded as MessagePack with sorted keys, which is canonical for the JSON types: integers take their shortest form, `1`,
+derive-key context of BLAKE3 (section 2.3 of its specification), so equal bytes of two kinds never share a digest.
+Structured values are encoded as MessagePack with sorted keys, which is canonical for the JSON types: integers take their shortest form, `1`,
 `1.0` and `"1"` differ, maps are ordered, and every element carries its length, so no two values run together.
 """
 

@@ -1,7 +1,7 @@
 """The one error tree.
 
-A message has three parts: what is wrong, where, and the next step. Errors mix in the standard type that a caller would
-expect (`LookupError`, `ValueError`, ...), and are split only where a caller would act differently. Transport (exit codes,
+A message has three parts: what is wrong, where, and the next step. Errors mix in the standard type that a caller
+would expect (`LookupError`, `ValueError`, ...), and are split only where a caller would act differently. Transport (exit codes,
 HTTP statuses) is decided at the edge that speaks it, never here.
 """
 

@@ -13,7 +13,7 @@ from tidewheel.workspace.declaration import ModelDeclaration
 def promote_approved(
     workspace: Workspace, model: ModelDeclaration, say: Callable[[str], None]
 ) -> Iterator[ModelVersion]:
-    """Promotes the newest approved version that is newer than the champion; a verdict about another champion does not count."""
+    """Promotes the newest approved version after the champion; a verdict about another champion does not count."""
     champion = workspace.champion(model.name)
     newer = [
         version

@@ -1,7 +1,7 @@
 """One look and act of the controller: collect, monitor, trigger, run, promote, reconcile, show.
 
-Every decision is keyed by what it rests on and written with compare-and-swap, so that a second tick, a second controller
-or a crash in the middle repeats nothing. The controller never judges a model: verdicts do.
+Every decision is keyed by what it rests on and written with compare-and-swap, so that a second tick, a second
+controller or a crash in the middle repeats nothing. The controller never judges a model: verdicts do.
 """
 
 from __future__ import annotations
@@ -78,7 +78,9 @@ class _Tick:
         models = workspace.project.declared().models
         signals = [signal for model in models.values() for signal in look(stores, model)]
         for signal in signals:
-            self._say(f"signal: {signal.model} v{signal.version}: {'ALARM ' if signal.is_alarm else ''}{signal.message}")
+            self._say(
+                f"signal: {signal.model} v{signal.version}: {'ALARM ' if signal.is_alarm else ''}{signal.message}"
+            )
         events = [event for model in models.values() for event in fire(stores, model)]
         for event in events:
             self._say(f"event: {event.key} starts {event.subject}")

@@ -27,7 +27,7 @@ _HOMES = {
     "package_model": "packaging",
 }
 
-__all__ = list(_HOMES)  # noqa: PLE0605
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

@@ -28,7 +28,7 @@ def read_archive(path: Path) -> dict[str, bytes]:
     """The files of a package, each verified by its checksum; nothing is unpacked to the disk or run.
 
     Raises:
-        UnreadableFileError: it is no package: truncated, too large, compressed, or with entries that do not belong in it.
+        UnreadableFileError: it is no package: truncated, too large, compressed, or with foreign entries.
     """
     try:
         with zipfile.ZipFile(path) as archive:

@@ -54,9 +54,10 @@ def _beside(threshold: float, field: Field) -> set[float]:
         return {0.0, 1.0}
     if field.kind == "integer":
         return {float(np.floor(threshold)), float(np.ceil(threshold))}
-    near = np.float32(threshold)
-    neighbours = {threshold, float(np.nextafter(threshold, -np.inf)), float(np.nextafter(threshold, np.inf)), float(near)}
-    return neighbours | {float(np.nextafter(near, np.float32(end))) for end in (-np.inf, np.inf)}
+    near, ends = np.float32(threshold), (-np.inf, np.inf)
+    doubles = {float(np.nextafter(threshold, end)) for end in ends}
+    singles = {float(np.nextafter(near, np.float32(end))) for end in ends}
+    return {threshold, float(near), *doubles, *singles}
 
 
 def _moved(column: pd.Series, chosen: np.ndarray, picked: list[object]) -> pd.Series:
@@ -66,5 +67,5 @@ def _moved(column: pd.Series, chosen: np.ndarray, picked: list[object]) -> pd.Se
         return pd.Series(texts, index=column.index, dtype="object")
     numbers = column.to_numpy(dtype=np.float64, na_value=np.nan).copy()
     numbers[chosen] = picked
-    kept = column.dtype if column.dtype.kind in "iub" else np.dtype(np.float64)
-    return pd.Series(numbers.astype(kept), index=column.index)
+    moved = pd.Series(numbers, index=column.index)
+    return moved.astype(column.dtype) if column.dtype.kind in "iub" else moved

@@ -1,12 +1,12 @@
 """scikit-learn's HistGradientBoosting models as forests, native categories included.
 
-The trees are read from the fitted attributes of scikit-learn 1.9 (`_predictors`, `_preprocessor`), which are private: parity
-with the model's own answers is what decides whether they were read rightly.
+The trees are read from the fitted attributes of scikit-learn 1.9 (`_predictors`, `_preprocessor`), which are private:
+parity with the model's own answers is what decides whether they were read rightly.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -36,7 +36,7 @@ def read_forest(model: Any) -> Forest:
     loss = model.loss if not is_classifier else "log_loss"
     if loss not in ("log_loss", "squared_error", "absolute_error", "quantile", "poisson", "gamma"):
         raise ConversionError(f"loss {loss!r} has no exact form in ONNX here")
-    regression = "exp" if loss in ("poisson", "gamma") else "identity"
+    regression: Literal["exp", "identity"] = "exp" if loss in ("poisson", "gamma") else "identity"
     return Forest(
         columns=columns,
         categories=categories,

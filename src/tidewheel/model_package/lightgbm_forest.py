@@ -48,11 +48,10 @@ def read_forest(model: Any) -> Forest:
         raise ConversionError("LightGBM's sigmoid parameter is not 1")
     task, link = _LINKS[objective]
     width = int(described["num_tree_per_iteration"])
-    classes = tuple(_plain(one) for one in getattr(model, "classes_", range(max(2, width)) if task != "regression" else ()))
+    numbered = () if task == "regression" else range(max(2, width))
+    classes = tuple(_plain(one) for one in getattr(model, "classes_", numbered))
     columns = tuple(described["feature_names"])
-    trees = tuple(
-        (index % width, _node(tree["tree_structure"])) for index, tree in enumerate(described["tree_info"])
-    )
+    trees = tuple((index % width, _node(tree["tree_structure"])) for index, tree in enumerate(described["tree_info"]))
     return Forest(
         columns=columns,
         categories=_categories(booster, trees, columns),
@@ -74,7 +73,9 @@ def _categories(
     infos = booster.dump_model(num_iteration=1)["feature_infos"]
     names = [name for name in columns if _is_category(infos.get(name))]
     if len(names) > len(known):
-        raise ConversionError("categories given as codes need a pandas category column", next_step="train on a DataFrame")
+        raise ConversionError(
+            "categories given as codes have no texts", next_step="train on a DataFrame with categories"
+        )
     if len(names) == len(known):
         return {name: tuple(values) for name, values in zip(names, known, strict=True)}
     raise ConversionError("a category column was not used in any split, so its place is not known")

@@ -21,7 +21,7 @@ class NativeModel:
         self._estimator = estimator
         self._signature = signature
 
-    def predict(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, np.ndarray]:
+    def predict(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Answers by output name; see PackageModel."""
         self._signature.bind(columns)
         return answers_of(self._estimator, frame_of(self._signature, columns), self._signature)
@@ -38,7 +38,7 @@ def answers_of(estimator: Any, frame: Any, signature: Signature) -> dict[str, np
     return {"label": classes[probability.argmax(axis=1)], "probability": probability}
 
 
-def frame_of(signature: Signature, columns: Mapping[str, Sequence[Any]]) -> Any:
+def frame_of(signature: Signature, columns: Mapping[str, Any]) -> Any:
     """Rows as the DataFrame that the model was trained on: categories as categories, null as missing."""
     import pandas as pd
 

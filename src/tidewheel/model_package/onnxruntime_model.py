@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,7 @@ class OnnxModel:
         self._signature = signature
         self._outputs = [output.name for output in self._session.get_outputs()]
 
-    def predict(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, np.ndarray]:
+    def predict(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Answers by output name; see PackageModel."""
         answers = self._session.run(self._outputs, self._signature.bind(columns))
         return dict(zip(self._outputs, answers, strict=True))

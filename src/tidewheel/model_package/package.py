@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
@@ -29,7 +29,7 @@ RuntimeName = Literal["onnx", "sklearn"]
 class PackageModel(Protocol):
     """A loaded model; `predict` may be called from several threads."""
 
-    def predict(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, np.ndarray]:
+    def predict(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Answers by output name for rows that fit the signature.
 
         Raises:

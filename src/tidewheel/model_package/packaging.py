@@ -1,4 +1,4 @@
-"""From a trained model to a package: converted where that is exact, native where it is not, and compared in any case."""
+"""From a trained model to a package: converted where that is exact, native where it is not."""
 
 from __future__ import annotations
 
@@ -58,9 +58,7 @@ def package_model(
         task, classes = _task(model)
         signature, reason, runtime = infer_signature(sample, task, classes), error.what, "sklearn"
         files = {"model.skops": to_native(model)}
-        parity = ParityReport(
-            sample_rows=len(sample), boundary_rows=0, maximum_difference=0.0, tolerance=tolerance
-        )
+        parity = ParityReport(sample_rows=len(sample), boundary_rows=0, maximum_difference=0.0, tolerance=tolerance)
     examples = sample.iloc[:example_count]
     package = Package(
         Manifest(runtime=runtime, reason=reason, signature=signature, libraries=_libraries(runtime)),

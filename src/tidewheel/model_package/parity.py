@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from tidewheel.core.records.record import Record
@@ -23,7 +23,7 @@ class ParityReport(Record, frozen=True, kw_only=True):
     tolerance: float
 
 
-def largest_difference(expected: Mapping[str, Sequence[Any]], answers: Mapping[str, Any]) -> float:
+def largest_difference(expected: Mapping[str, Any], answers: Mapping[str, Any]) -> float:
     """The largest absolute difference of any number; infinity when labels, shapes or missing values differ.
 
     Example:

@@ -56,7 +56,7 @@ class Signature(Record, frozen=True, kw_only=True):
     task: Task
     classes: tuple[int | str, ...] = ()
 
-    def bind(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, np.ndarray]:
+    def bind(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Checks rows and gives each feature as a column of shape [n, 1]: doubles with NaN for null, or text.
 
         Args:
@@ -122,9 +122,11 @@ def _bind(field: Field, values: Sequence[Any]) -> np.ndarray:
     import numpy as np
 
     if field.kind == "string":
-        return np.array([_text(field, row, value) for row, value in enumerate(_plain(values))], dtype=object).reshape(-1, 1)
-    if isinstance(values, np.ndarray) and values.dtype.kind in "iufb":
-        return _bind_numbers(field, values)
+        texts = [_text(field, row, value) for row, value in enumerate(_plain(values))]
+        return np.array(texts, dtype=object).reshape(-1, 1)
+    given: Any = values
+    if isinstance(given, np.ndarray) and given.dtype.kind in "iufb":
+        return _bind_numbers(field, given)
     numbers = [_number(field, row, value) for row, value in enumerate(_plain(values))]
     return np.array(numbers, dtype=np.float64).reshape(-1, 1)
 

@@ -124,9 +124,7 @@ class ModelRegistry:
                     f"but the champion is {_name(expected)}",
                     next_step="run its pipeline again, so that the gate compares it with today's champion",
                 )
-        self._aliases.move(
-            model, CHAMPION, version, expected=expected, event_id=event_id, reason=reason, at=at
-        )
+        self._aliases.move(model, CHAMPION, version, expected=expected, event_id=event_id, reason=reason, at=at)
         return chosen
 
     def roll_back(self, model: str, *, event_id: str, reason: str, at: datetime) -> ModelVersion:

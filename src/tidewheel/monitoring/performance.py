@@ -38,8 +38,9 @@ class LabelledRows(msgspec.Struct, frozen=True):
 class PerformanceMonitor(Record, frozen=True, kw_only=True, tag="performance"):
     """Looks once at each calendar window of a binary model's labelled predictions.
 
-    It raises an alarm when ROC AUC has certainly fallen by more than `maximum_drop` (the upper end of its interval is below
-    the version's own test result less the drop), or when probabilities have come loose from shares (`maximum_miscalibration`).
+    It raises an alarm when ROC AUC has certainly fallen by more than `maximum_drop` (the upper end of its interval is
+    below the version's own test result less the drop), or when probabilities have come loose from shares
+    (`maximum_miscalibration`).
 
     Attributes:
         name: unique among a model's monitors.

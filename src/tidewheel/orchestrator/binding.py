@@ -27,9 +27,7 @@ def bind_inputs(
             name: table.artifact for name, table in tables.items()
         }
     artifacts: dict[str, Artifact] = {}
-    bound = {
-        name: _bind(spec, name, prepared, executions, artifacts) for name, spec in node.inputs.items()
-    }
+    bound = {name: _bind(spec, name, prepared, executions, artifacts) for name, spec in node.inputs.items()}
     return bound, artifacts
 
 
@@ -50,15 +48,13 @@ def _bind(
     if spec.items is not None:
         return BoundInput(
             items=tuple(
-                _bind(item, f"{name}.{index}", prepared, executions, artifacts)
-                for index, item in enumerate(spec.items)
+                _bind(item, f"{name}.{index}", prepared, executions, artifacts) for index, item in enumerate(spec.items)
             )
         )
     if spec.entries is not None:
         return BoundInput(
             entries={
-                key: _bind(item, f"{name}.{key}", prepared, executions, artifacts)
-                for key, item in spec.entries.items()
+                key: _bind(item, f"{name}.{key}", prepared, executions, artifacts) for key, item in spec.entries.items()
             }
         )
     return BoundInput(value=spec.value)

@@ -15,7 +15,7 @@ from tidewheel.core.clock import utc_now
 from tidewheel.core.identifier import new_id
 from tidewheel.core.records import Execution, ExecutionStatus, Failure, Run, RunStatus
 from tidewheel.metadata_store import ClosureMissStore, ExecutionStore
-from tidewheel.orchestrator.attempt import WorkerReport, WorkerRequest
+from tidewheel.orchestrator.attempt import BoundInput, WorkerReport, WorkerRequest
 from tidewheel.orchestrator.attempts import Attempt, Attempts, Ended
 from tidewheel.orchestrator.binding import bind_inputs, fingerprint_parts, seed_of
 from tidewheel.orchestrator.fingerprint import fingerprint_of
@@ -68,8 +68,6 @@ class RunInProgress:
                 self._start(self._nodes[name])
             for attempt in self._attempts.launch():
                 self._change(attempt.node.id, status="running", attempts=attempt.request.attempt, started_at=utc_now())
-            if self._schedule.is_finished:
-                break
             for ended in self._attempts.wait():
                 self._settle(ended)
             if self._stop_reason or is_cancelled():
@@ -116,7 +114,7 @@ class RunInProgress:
         request = self._request(node, bound)
         self._attempts.submit(self._attempt(node, request))
 
-    def _request(self, node: PlanNode, bound: dict[str, object]) -> WorkerRequest:
+    def _request(self, node: PlanNode, bound: dict[str, BoundInput]) -> WorkerRequest:
         return WorkerRequest(
             run_id=self.prepared.run.id,
             node=node.id,

@@ -1,11 +1,10 @@
 """The definition of pipelines: pure, light, and without any knowledge of stores, engines or codecs."""
 
-from tidewheel.core.errors import StopRun
+from tidewheel.core.errors import ParametersError, StopRun
 from tidewheel.core.metrics import Metrics
 from tidewheel.pipeline.model import Model
 from tidewheel.pipeline.parameters import (
     Parameter,
-    ParametersError,
     bind_parameters,
     bind_value,
     declared_parameters,

@@ -37,8 +37,9 @@ class Model(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         problems = []
-        if not isinstance(self.pipeline, Pipeline):
-            problems.append(f"pipeline is a {type(self.pipeline).__name__}, not a @pipeline @ Model.pipeline")
+        pipeline: object = self.pipeline
+        if not isinstance(pipeline, Pipeline):
+            problems.append(f"pipeline is a {type(pipeline).__name__}, not a @pipeline @ Model.pipeline")
         if not self.name or not all(char.isalnum() or char in "-_." for char in self.name):
             problems.append("the name may hold letters, digits, '-', '_' and '.' only @ Model.name")
         if problems:

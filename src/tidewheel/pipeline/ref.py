@@ -50,7 +50,21 @@ def _forbid(name: str, what: str) -> None:
 
 for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
     _forbid(f"__{_name}__", "compared")
-for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor", "lshift", "rshift"):
+for _name in (
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "pow",
+    "matmul",
+    "and",
+    "or",
+    "xor",
+    "lshift",
+    "rshift",
+):
     _forbid(f"__{_name}__", "computed with")
     _forbid(f"__r{_name}__", "computed with")
 for _name in ("neg", "pos", "abs", "invert", "int", "float", "index", "complex", "round"):
@@ -66,4 +80,3 @@ for _name, _what in {
     "str": "put into text",
 }.items():
     _forbid(f"__{_name}__", _what)
-Ref.__hash__ = object.__hash__  # type: ignore[method-assign]

@@ -16,7 +16,8 @@ def to_text(plan: Plan) -> str:
     for node in plan.nodes:
         lines.append(f"  {node.id}{_told(node)}")
         lines += [f"      {name} <- {_source(spec)}" for name, spec in node.inputs.items()]
-        lines += [f"      {name} = {json.dumps(value)}" for name, value in {**node.arguments, **node.parameters}.items()]
+        literals = {**node.arguments, **node.parameters}
+        lines += [f"      {name} = {json.dumps(value)}" for name, value in literals.items()]
         lines += [f"      -> {output.name}: {output.annotation}" for output in node.outputs]
     lines += [f"  returns {name}: {node}.{output}" for name, (node, output) in plan.outputs.items()]
     return "\n".join(lines)
@@ -58,5 +59,3 @@ def _source(spec: InputSpec) -> str:
 def _shape(node: PlanNode) -> str:
     text = '"' + node.id.replace('"', "'") + '"'
     return {"table": f"[({text})]", "sql": f"[/{text}/]", "champion": f"{{{{{text}}}}}"}.get(node.kind, f"[{text}]")
-
-

@@ -51,7 +51,8 @@ class Step(Generic[P, R]):
         trace = current_trace()
         if trace is None or is_inside_step():
             return self.function(*args, **kwargs)
-        return self._record(trace, args, kwargs)
+        recorded: R = self._record(trace, args, kwargs)
+        return recorded
 
     def __repr__(self) -> str:
         return f"<step {self.address}>"
@@ -107,7 +108,8 @@ class Step(Generic[P, R]):
         try:
             inputs[name] = input_spec(value)
         except TypeError:
-            trace.note(f"argument {name!r} is neither a step's output nor a JSON value: {type(value).__name__}", self.name)
+            kind = type(value).__name__
+            trace.note(f"argument {name!r} is neither a step's output nor a JSON value: {kind}", self.name)
             return
         annotation = self.signature.hints.get(name, Any)
         if isinstance(value, Ref) and not _fits(value, annotation):
@@ -193,7 +195,7 @@ def step(
     )
     if retries < 0 or backoff_s < 0 or cpu < 1 or (timeout_s is not None and timeout_s <= 0):
         raise ParameterError(
-            f"step options are out of range: retries={retries}, backoff_s={backoff_s}, cpu={cpu}, timeout_s={timeout_s}",
+            f"step options are out of range: {retries=}, {backoff_s=}, {cpu=}, {timeout_s=}",
             next_step="retries and backoff_s are at least 0, cpu at least 1, timeout_s above 0",
         )
     if function is not None:

@@ -14,9 +14,7 @@ from tidewheel.pipeline import step
 
 
 @step
-def model_packaging(
-    model: Any, sample: pd.DataFrame, *, tolerance: float = 1e-6, example_count: int = 5
-) -> Package:
+def model_packaging(model: Any, sample: pd.DataFrame, *, tolerance: float = 1e-6, example_count: int = 5) -> Package:
     """Makes the deliverable of a fitted model; see `package_model`.
 
     Args:
@@ -25,9 +23,7 @@ def model_packaging(
         tolerance: largest absolute difference that counts as equal.
         example_count: rows that are kept with their answers.
     """
-    return package_model(
-        model, sample, tolerance=tolerance, example_count=example_count, to_native=_stored_bytes
-    )
+    return package_model(model, sample, tolerance=tolerance, example_count=example_count, to_native=_stored_bytes)
 
 
 def _stored_bytes(model: Any) -> bytes:

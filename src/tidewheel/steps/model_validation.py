@@ -63,7 +63,17 @@ def model_validation(
     rest = {"confidence": confidence, "resamples": resamples, "seed": seed}
     checks = [
         Check(name="test rows", passed=True, row_count=len(test), message=f"{len(test):,} rows of both classes"),
-        _against("baseline", baseline or "a constant", lambda: _baseline(test, baseline), scores, test, label, block, 0.0, rest),
+        _against(
+            "baseline",
+            baseline or "a constant",
+            lambda: _baseline(test, baseline),
+            scores,
+            test,
+            label,
+            block,
+            0.0,
+            rest,
+        ),
     ]
     if champion is not None:
         name = f"{champion.model} v{champion.version}"

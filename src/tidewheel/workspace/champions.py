@@ -20,7 +20,9 @@ def registry(stores: Stores) -> ModelRegistry:
     return ModelRegistry(stores.models, stores.aliases, stores.artifacts)
 
 
-def promote(stores: Stores, model: str, version: int, event: Event, *, reason: str, is_forced: bool = False) -> ModelVersion:
+def promote(
+    stores: Stores, model: str, version: int, event: Event, *, reason: str, is_forced: bool = False
+) -> ModelVersion:
     """Makes a version the champion, if the champion is still the one that its verdict compared it with.
 
     Raises:

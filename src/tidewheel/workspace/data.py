@@ -45,9 +45,7 @@ def query(stores: Stores, text: str, parameters: Mapping[str, Any] | None = None
     """
     from tidewheel.table_store import run_sql, tables_in
 
-    references = {
-        name: stores.tables.reference(stores.tables.snapshot(name)) for name in sorted(tables_in(text))
-    }
+    references = {name: stores.tables.reference(stores.tables.snapshot(name)) for name in sorted(tables_in(text))}
     return run_sql(text, references, parameters=parameters)
 
 

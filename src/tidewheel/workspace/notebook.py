@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tidewheel.workspace.data import query, read_table
+from tidewheel.workspace.data import query as run_query
+from tidewheel.workspace.data import read_table
 from tidewheel.workspace.stores import Stores
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ class NotebookReads:
         """A table's snapshot."""
         return read_table(self._stores, name, as_of=as_of)
 
-    def sql(self, text: str, **parameters: Any) -> pa.Table:
+    def sql(self, query: str, **parameters: Any) -> pa.Table:
         """A query's result."""
-        return query(self._stores, text, parameters or None)
+        return run_query(self._stores, query, parameters or None)
 
     def champion(self, model: str) -> Champion | None:
         """A model's champion with its package."""

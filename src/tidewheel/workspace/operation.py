@@ -15,9 +15,9 @@ from tidewheel.core.clock import utc_now
 from tidewheel.core.identifier import new_id
 from tidewheel.core.records import Artifact, Event, Execution, Run
 from tidewheel.orchestrator.run_lock import RunLock
+from tidewheel.workspace.failures import failure_of
 from tidewheel.workspace.preparation import user_name
 from tidewheel.workspace.stores import Stores
-from tidewheel.workspace.failures import failure_of
 
 
 class Operation:
@@ -37,9 +37,7 @@ class Operation:
 
 
 @contextmanager
-def record_operation(
-    stores: Stores, name: str, parameters: Mapping[str, Any], event: Event
-) -> Iterator[Operation]:
+def record_operation(stores: Stores, name: str, parameters: Mapping[str, Any], event: Event) -> Iterator[Operation]:
     """Records an operation as one run with one execution, as failed when the block raises.
 
     Example of use: `with record_operation(stores, "ingest", {"table": "flights"}, event) as operation: ...`

@@ -139,9 +139,7 @@ class Preparation:
             package = step.partition(":")[0].split(".")[0] or "tidewheel"
             runtime = self._runtime((package,))
             return StepCode(version=runtime.digest, parts={}, modules=(), runtime=runtime)
-        missed = {
-            module: _module_digest(module, captured) for module in self._stores.misses.misses_of(step)
-        }
+        missed = {module: _module_digest(module, captured) for module in self._stores.misses.misses_of(step)}
         return StepCode(
             version=closure.digest,
             parts=closure.parts,
@@ -163,9 +161,7 @@ class Preparation:
 
         return {name: self._table(name, run, pinned) for name in sorted(tables_in(node.arguments["query"]))}
 
-    def _table(
-        self, name: str, run: Run, pinned: Mapping[str, int], *, as_of: str | None = None
-    ) -> ResolvedNode:
+    def _table(self, name: str, run: Run, pinned: Mapping[str, int], *, as_of: str | None = None) -> ResolvedNode:
         from tidewheel.core.clock import parse_time
 
         tables = self._stores.tables

@@ -59,9 +59,7 @@ class Project:
         Raises:
             SourceError: a file changed while it was read, twice.
         """
-        state, folder = capture_sources(
-            self._config.root, self._stores.folder / "sources", self._excluded()
-        )
+        state, folder = capture_sources(self._config.root, self._stores.folder / "sources", self._excluded())
         if self._stores.sources.find(state.digest) is None:
             self._stores.artifacts.put(pack_sources(folder, state))
             self._stores.sources.put(state)

@@ -27,9 +27,7 @@ def register_models(
     Raises:
         DefinitionError: the pipeline has no output of the declared name.
     """
-    return [
-        _register(stores, model, plan, run, executions) for model in models if model.pipeline == plan.pipeline
-    ]
+    return [_register(stores, model, plan, run, executions) for model in models if model.pipeline == plan.pipeline]
 
 
 def _register(

@@ -62,9 +62,7 @@ class Running:
         preparation = Preparation(self._stores, self._project, LocalOrchestrator.name)
         event = event or request_event(self._stores, pipeline, parameters)
         try:
-            prepared = preparation.prepare(
-                pipeline, parameters, event, resumed=resumed, reuses_results=reuses_results
-            )
+            prepared = preparation.prepare(pipeline, parameters, event, resumed=resumed, reuses_results=reuses_results)
         except BaseException as error:
             self._stores.events.close(event.id, f"not started: {str(error).splitlines()[0] if str(error) else ''}")
             raise

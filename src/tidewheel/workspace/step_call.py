@@ -108,7 +108,7 @@ class StepCall:
             )
 
 
-def _import_step(address: str) -> Step:
+def _import_step(address: str) -> Step[..., Any]:
     module, _, name = address.partition(":")
     found = getattr(importlib.import_module(module), name, None)
     if not isinstance(found, Step):

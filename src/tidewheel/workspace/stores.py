@@ -1,4 +1,4 @@
-"""Builds the configured stores of a workspace; the only place that names their backends. Each is opened on first use."""
+"""Builds the configured stores of a workspace, each on first use; the only place that names their backends."""
 
 from __future__ import annotations
 

@@ -41,9 +41,7 @@ class OutputView:
         """
         if self.artifact.codec.startswith("snapshot/"):
             tables = self._stores.tables
-            snapshot = tables.snapshot(
-                self.artifact.summary["table"], id=int(self.artifact.summary["snapshot_id"])
-            )
+            snapshot = tables.snapshot(self.artifact.summary["table"], id=int(self.artifact.summary["snapshot_id"]))
             return tables.read(snapshot)
         if self.artifact.codec.startswith("champion/"):
             return self._load_champion()
@@ -167,5 +165,3 @@ class RunView:
 
     def __repr__(self) -> str:
         return f"<run {self.record.id} {self.record.pipeline} {self.status}>"
-
-

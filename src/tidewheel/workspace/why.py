@@ -73,7 +73,11 @@ def _links(stores: Stores, version: ModelVersion) -> Iterator[Link]:
 def _deployments(stores: Stores, version: ModelVersion) -> Iterator[Link]:
     for one in stores.deployments.active():
         if (one.model, one.version) == (version.model, version.version):
-            yield Link(noun="deployment", ref=one.id, text=f"answers at {one.endpoint} in {one.place} since {one.at:%Y-%m-%d %H:%M}")
+            yield Link(
+                noun="deployment",
+                ref=one.id,
+                text=f"answers at {one.endpoint} in {one.place} since {one.at:%Y-%m-%d %H:%M}",
+            )
 
 
 def _moves(stores: Stores, version: ModelVersion) -> Iterator[Link]:

@@ -97,9 +97,7 @@ class Workspace:
         """
         return RunView(self.stores, self.stores.runs.get(self._run_id(run_id)))
 
-    def runs(
-        self, *, pipeline: str | None = None, status: RunStatus | None = None, limit: int = 50
-    ) -> list[RunView]:
+    def runs(self, *, pipeline: str | None = None, status: RunStatus | None = None, limit: int = 50) -> list[RunView]:
         """Runs, the newest first."""
         records = self.stores.runs.list(pipeline=pipeline, status=status, limit=limit)
         return [RunView(self.stores, record) for record in records]
@@ -123,7 +121,7 @@ class Workspace:
         return self.stores.tables.list()
 
     def table(self, name: str, *, as_of: str | None = None) -> TableReader:
-        """A table's current snapshot, or that of an earlier time: `.to_pandas()`, `.to_arrow(columns=...)`, `.sql(...)`."""
+        """A table's current snapshot, or an earlier one: `.to_pandas()`, `.to_arrow(columns=...)`, `.sql(...)`."""
         return data.read_table(self.stores, name, as_of=as_of)
 
     def snapshots(self, name: str) -> Sequence[Snapshot]:

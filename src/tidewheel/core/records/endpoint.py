@@ -41,8 +41,8 @@ class EndpointState(Record, frozen=True, kw_only=True):
     """What is known of a server, from its `state.json` and its lock.
 
     Attributes:
-        status: `ready` answers; `starting` does not yet; `dead` has no process; `refused` could not load what was desired
-            (an earlier version may still answer, then `version` names it).
+        status: `ready` answers; `starting` does not yet; `dead` has no process; `refused` could not load what was
+            desired (an earlier version may still answer, then `version` names it).
         url: `http://host:port`; empty before it listens.
         message: why it is not ready.
     """
