@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine, exc
+from sqlalchemy import Connection, Engine
 
 from tidewheel.core.errors import StorageError, WorkspaceVersionError
 
@@ -21,6 +21,10 @@ _CREATE_VERSION = (
     "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
     "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
 )
+_FIND_VERSION = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'",
+    "postgresql": "SELECT to_regclass('alembic_version')",
+}
 _READ_VERSION = "SELECT version_num FROM alembic_version"
 # Any constant that no other program locks.
 _ADVISORY_LOCK = 0x71DE_0001
@@ -52,14 +56,14 @@ def bring_up_to_date(engine: Engine, *, create: bool, where: str) -> None:
 
 
 def read_version(connection: Connection) -> int | None:
-    """The schema's version; None for a database without tables."""
-    try:
-        row = connection.exec_driver_sql(_READ_VERSION).first()
-    except (exc.OperationalError, exc.ProgrammingError) as error:
-        if not _says_no_such_table(error):
-            raise
-        connection.rollback()
+    """The schema's version; None for a database without tables.
+
+    It asks whether the table is there: a failed query would have to be rolled back, and with it whatever transaction
+    and lock the caller holds.
+    """
+    if connection.exec_driver_sql(_FIND_VERSION[connection.dialect.name]).scalar() is None:
         return None
+    row = connection.exec_driver_sql(_READ_VERSION).first()
     return int(row[0]) if row else None
 
 
@@ -110,7 +114,3 @@ def _exclusive(engine: Engine) -> Iterator[Connection]:
             connection.rollback()
             if is_sqlite:
                 connection.exec_driver_sql("PRAGMA foreign_keys = ON")
-
-
-def _says_no_such_table(error: exc.DBAPIError) -> bool:
-    return getattr(error.orig, "sqlstate", None) == "42P01" or "no such table" in str(error.orig)
