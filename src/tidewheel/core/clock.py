@@ -68,8 +68,8 @@ def parse_time(text: str) -> datetime:
     """
     try:
         value = datetime.fromisoformat(text)
-    except ValueError:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except (ValueError, OverflowError):  # with its offset a time may lie before year 1 or after 9999
         raise ParameterError(
             f"{text!r} is no time", next_step="write ISO 8601, such as 2013-04-01 or 2013-04-01T12:00:00Z"
         ) from None
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

@@ -184,6 +184,8 @@ def _read_document(path: Path) -> dict[str, Any]:
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{FILE_NAME} is no TOML: {error}", (), where=str(path)) from None
+    except OSError as error:
+        raise ConfigError(f"{FILE_NAME} cannot be read: {error.strerror}", (), where=str(path)) from None
 
 
 def _read_section(
@@ -222,7 +224,8 @@ def _read_section(
         try:
             values[field.name] = msgspec.convert(raw, types[field.name], strict=variable not in variables)
         except msgspec.ValidationError as error:
-            problems.append(f"{str(error).split(' - at')[0]} @ {place}")
+            message, _, inner = str(error).partition(" - at `$")
+            problems.append(f"{message} @ {place}{inner.rstrip('`')}")
     return None if problems else shape(**values)
 
 

@@ -2,8 +2,9 @@
 
 A digest is BLAKE3-256 in hexadecimal. Its *kind* (a fingerprint, an artifact of a codec, a plan, ...) enters as the
 derive-key context of BLAKE3 (section 2.3 of its specification), so equal bytes of two kinds never share a digest.
-Structured values are encoded as MessagePack with sorted keys, which is canonical for the JSON types: integers take their shortest form, `1`,
-`1.0` and `"1"` differ, maps are ordered, and every element carries its length, so no two values run together.
+Structured values are encoded as MessagePack with sorted keys, which is canonical for the JSON types: integers take
+their shortest form, `1`, `1.0` and `"1"` differ, maps are ordered, and every element carries its length, so no two
+values run together.
 """
 
 from __future__ import annotations
@@ -61,8 +62,11 @@ def digest_bytes(kind: str, data: bytes | memoryview) -> str:
 def digest_value(kind: str, value: Any) -> str:
     """The digest of a JSON-like value: None, bool, int, float, str, bytes, list, dict, or a record of these.
 
+    What else has a JSON form (a tuple, date, enum, UUID) has the digest of that form.
+
     Raises:
-        TypeError: the value holds a type that has no canonical encoding.
+        TypeError: the value holds something without a canonical encoding, such as a key that is no text, or an integer
+            of more than 64 bits.
 
     Example:
         >>> digest_value("p", {"a": 1, "b": 2}) == digest_value("p", {"b": 2, "a": 1})
@@ -70,7 +74,10 @@ def digest_value(kind: str, value: Any) -> str:
         >>> digest_value("p", 1) == digest_value("p", 1.0)
         False
     """
-    return digest_bytes(kind, _encoder.encode(value))
+    try:
+        return digest_bytes(kind, _encoder.encode(value))
+    except OverflowError as error:
+        raise TypeError(f"no canonical encoding: {error}") from None
 
 
 def digest_stream(kind: str, stream: BinaryIO) -> str:

@@ -1,14 +1,15 @@
 """The one error tree.
 
 A message has three parts: what is wrong, where, and the next step. Errors mix in the standard type that a caller
-would expect (`LookupError`, `ValueError`, ...), and are split only where a caller would act differently. Transport (exit codes,
-HTTP statuses) is decided at the edge that speaks it, never here.
+would expect (`LookupError`, `ValueError`, ...), and are split only where a caller would act differently. Transport
+(exit codes, HTTP statuses) is decided at the edge that speaks it, never here.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 class TidewheelError(Exception):
@@ -39,6 +40,18 @@ class TidewheelError(Exception):
         if self.next_step:
             lines.append(f"  next:  {self.next_step}")
         return "\n".join(lines)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception pickles as a call with its text alone, which few of these could be made from again; one that
+        # cannot be read breaks the process pool that carries it.
+        return _restore, (type(self), self.args, self.__dict__.copy())
+
+
+def _restore(kind: type[TidewheelError], args: tuple[Any, ...], facts: dict[str, Any]) -> TidewheelError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(facts)
+    return error
 
 
 class ProblemsError(TidewheelError):

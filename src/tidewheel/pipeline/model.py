@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,9 @@ import msgspec
 
 from tidewheel.core.errors import DefinitionError
 from tidewheel.pipeline.pipeline import Pipeline
+
+# Fit for a URL and for a folder of its own: `..` is neither.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 class Model(msgspec.Struct, frozen=True):
@@ -23,7 +27,7 @@ class Model(msgspec.Struct, frozen=True):
         endpoint: where it is served; the model's name by default.
 
     Raises:
-        DefinitionError: `pipeline` is no `@pipeline`, or the name is not fit for a URL.
+        DefinitionError: `pipeline` is no `@pipeline`, or a name is not fit for a URL and a folder.
     """
 
     name: str
@@ -40,7 +44,8 @@ class Model(msgspec.Struct, frozen=True):
         pipeline: object = self.pipeline
         if not isinstance(pipeline, Pipeline):
             problems.append(f"pipeline is a {type(pipeline).__name__}, not a @pipeline @ Model.pipeline")
-        if not self.name or not all(char.isalnum() or char in "-_." for char in self.name):
-            problems.append("the name may hold letters, digits, '-', '_' and '.' only @ Model.name")
+        for place, name in (("name", self.name), ("endpoint", self.endpoint)):
+            if name is not None and not _NAME.fullmatch(str(name)):
+                problems.append(f"{name!r} is not made of letters, digits, '-', '_' and '.' only @ Model.{place}")
         if problems:
             raise DefinitionError(f"model {self.name!r} is declared wrongly", problems)

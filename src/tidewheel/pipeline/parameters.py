@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import math
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -50,12 +51,15 @@ def declared_parameters(function: Callable[..., Any]) -> tuple[Parameter, ...]:
     )
 
 
-def parse_parameters(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def parse_parameters(
+    function: Callable[..., Any], given: Mapping[str, Any], *, elsewhere: Collection[str] = ()
+) -> dict[str, Any]:
     """Typed values for a function's keyword-only parameters, defaults filled in.
 
     Args:
         function: a pipeline's or step's function.
         given: values, or text as it comes from a command line.
+        elsewhere: parameters that get their values in another way, and are left out of the result.
 
     Raises:
         ParametersError: with all problems at once.
@@ -73,11 +77,13 @@ def parse_parameters(function: Callable[..., Any], given: Mapping[str, Any]) -> 
     }
     problems = [
         f"unknown parameter {name!r}: {suggest(name, declared, 'parameter')} @ {name}"
-        for name in given
+        for name in (*given, *elsewhere)
         if name not in declared
     ]
     values: dict[str, Any] = {}
     for name, one in declared.items():
+        if name in elsewhere:
+            continue
         if name not in given:
             if one.default is inspect.Parameter.empty:
                 problems.append(f"missing: a {told(hints.get(name, Any))} @ {name}")
@@ -115,19 +121,33 @@ def bind_value(value: Any, annotation: Any) -> Any:
     try:
         if isinstance(value, str):
             return _parse(value, annotation)
-        return msgspec.convert(to_json(value), annotation, strict=True)
+        return msgspec.convert(to_json(value), annotation, strict=True, str_keys=True)
     except (msgspec.ValidationError, TypeError, ValueError) as error:
         detail = f": {str(error).split(' - at')[0]}" if isinstance(error, msgspec.ValidationError) else ""
         raise ParameterError(f"{value!r} is no {told(annotation)}{detail}") from None
 
 
 def to_json(value: Any) -> Any:
-    """A value as JSON types: dates as ISO 8601 text, enums by value.
+    """A value as JSON types: dates as ISO 8601 text, enums by value, keys as text; sets and dicts in sorted order.
 
     Raises:
-        TypeError: it has no JSON form.
+        TypeError: it has no JSON form that reads back as the same value: NaN, infinity and integers of more than 64
+            bits have none.
     """
-    return msgspec.to_builtins(value)
+    plain = msgspec.to_builtins(value, str_keys=True, order="deterministic")
+    return _check(plain)
+
+
+def _check(plain: Any) -> Any:
+    if isinstance(plain, dict):
+        return {key: _check(one) for key, one in plain.items()}
+    if isinstance(plain, list | tuple):
+        return [_check(one) for one in plain]
+    if isinstance(plain, float) and not math.isfinite(plain):
+        raise TypeError(f"{plain} has no JSON form")
+    if isinstance(plain, int) and not -(2**63) <= plain < 2**64:
+        raise TypeError("an integer of more than 64 bits has no JSON form that every reader keeps")
+    return plain
 
 
 def _parse(text: str, annotation: Any) -> Any:
@@ -139,8 +159,10 @@ def _parse(text: str, annotation: Any) -> Any:
     if bool in members and text.lower() in _TRUTH:
         return _TRUTH[text.lower()]
     if text[:1] in "[{":
-        return msgspec.convert(msgspec.json.decode(text.encode()), annotation, strict=True)
-    return msgspec.convert(text, annotation, strict=False)
+        return msgspec.convert(msgspec.json.decode(text.encode()), annotation, strict=True, str_keys=True)
+    value = msgspec.convert(text, annotation, strict=False)
+    to_json(value)  # text such as "nan" is a float, but none that a plan can hold
+    return value
 
 
 def _members(annotation: Any) -> tuple[Any, ...]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable
+import typing
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, overload
 
-from tidewheel.core.errors import DefinitionError
+from tidewheel.core.errors import DefinitionError, ParametersError, TidewheelError
 from tidewheel.pipeline.parameters import Parameter, declared_parameters, parse_parameters, to_json
 from tidewheel.pipeline.plan import Plan
 from tidewheel.pipeline.ref import Ref
 from tidewheel.pipeline.step_signature import SINGLE
-from tidewheel.pipeline.tracing import Trace, current_trace, tracing
+from tidewheel.pipeline.tracing import Trace, current_trace, holds_refs, tracing
 
 
 class Pipeline:
@@ -53,11 +54,19 @@ class Pipeline:
         self._check_arguments()
         values = parse_parameters(self.function, parameters)
         trace = Trace(self.name)
-        with tracing(trace):
-            result = self.function(**values)
-        outputs = _outputs(result, trace)
+        try:
+            with tracing(trace):
+                result = self.function(**values)
+            outputs = _outputs(result, trace)
+        except Exception as error:
+            if not trace.problems:
+                raise
+            # What was found before is most likely its cause, and is to be corrected in any case.
+            told = error.what if isinstance(error, TidewheelError) else f"{type(error).__name__}: {error}"
+            trace.note(told, "after these")
+            raise self._refusal(trace.problems) from error
         if trace.problems:
-            raise DefinitionError(f"pipeline {self.name!r} cannot run", trace.problems, where=self.address)
+            raise self._refusal(trace.problems)
         return Plan(
             pipeline=self.name,
             address=self.address,
@@ -71,13 +80,24 @@ class Pipeline:
         trace = current_trace()
         if trace is None:
             return self.plan(**parameters)
-        refs = {name: value for name, value in parameters.items() if isinstance(value, Ref)}
-        values = {name: value for name, value in parameters.items() if name not in refs}
         with trace.nested(self.name):
-            return self.function(**values, **refs)
+            return self.function(**self._nested_arguments(trace, parameters))
 
     def __repr__(self) -> str:
         return f"<pipeline {self.name} {self.address}>"
+
+    def _nested_arguments(self, trace: Trace, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Outputs of steps, and what is no JSON (a step to be called, for one) as they are; the rest as typed values."""
+        self._check_arguments()
+        data = {name: value for name, value in parameters.items() if holds_refs(value) or not _is_json(value)}
+        rest = {name: value for name, value in parameters.items() if name not in data}
+        try:
+            return parse_parameters(self.function, rest, elsewhere=data) | data
+        except ParametersError as error:
+            raise self._refusal([*trace.problems, *error.problems]) from None
+
+    def _refusal(self, problems: Sequence[str], next_step: str = "") -> DefinitionError:
+        return DefinitionError(f"pipeline {self.name!r} cannot run", problems, where=self.address, next_step=next_step)
 
     def _check_arguments(self) -> None:
         positional = [
@@ -86,12 +106,22 @@ class Pipeline:
             if one.kind is not inspect.Parameter.KEYWORD_ONLY
         ]
         if positional:
-            raise DefinitionError(
-                f"pipeline {self.name!r} cannot run",
+            raise self._refusal(
                 [f"argument {name!r} is not keyword-only @ {self.name}" for name in positional],
-                where=self.address,
-                next_step="write a * before the parameters: def training(*, until: date)",
+                "write a * before the parameters: def training(*, until: date)",
             )
+        try:
+            typing.get_type_hints(self.function)
+        except Exception as error:  # an annotation is code, and can fail in any way
+            raise self._refusal([f"its annotations cannot be resolved: {error} @ {self.name}"]) from error
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        to_json(value)
+    except TypeError:
+        return False
+    return True
 
 
 def _outputs(result: Any, trace: Trace) -> dict[str, tuple[str, str]]:

@@ -64,16 +64,22 @@ for _name in (
     "xor",
     "lshift",
     "rshift",
+    "divmod",
 ):
     _forbid(f"__{_name}__", "computed with")
     _forbid(f"__r{_name}__", "computed with")
-for _name in ("neg", "pos", "abs", "invert", "int", "float", "index", "complex", "round"):
+for _name in ("neg", "pos", "abs", "invert", "int", "float", "index", "complex", "round", "trunc", "floor", "ceil"):
     _forbid(f"__{_name}__", "computed with")
 for _name, _what in {
     "bool": "used as a condition",
     "iter": "iterated over",
     "len": "measured",
     "getitem": "indexed",
+    "setitem": "changed",
+    "delitem": "changed",
+    "reversed": "iterated over",
+    "enter": "used in `with`",
+    "bytes": "put into text",
     "contains": "searched",
     "call": "called",
     "format": "put into text",

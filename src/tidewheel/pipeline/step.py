@@ -95,10 +95,8 @@ class Step(Generic[P, R]):
     def _take_parameter(self, trace: Trace, name: str, value: Any, parameters: dict[str, Any]) -> None:
         annotation = self.signature.hints.get(name, Any)
         try:
-            plain = to_json(value)
-            if not isinstance(value, str):
-                bind_value(value, annotation)
-            parameters[name] = plain
+            parameters[name] = to_json(bind_value(value, annotation) if isinstance(value, str) else value)
+            bind_value(value, annotation)
         except ParameterError as error:
             trace.note(f"parameter {name!r}: {error.what}", self.name)
         except TypeError:

@@ -28,6 +28,7 @@ class Trace:
         self.nodes: list[PlanNode] = []
         self.problems: list[str] = []
         self._counts: Counter[str] = Counter()
+        self._taken: set[str] = set()
         self._path = [pipeline]
 
     def add(self, kind: NodeKind, name: str, outputs: tuple[OutputSpec, ...], **facts: Any) -> PlanNode:
@@ -52,7 +53,12 @@ class Trace:
     def _free(self, name: str) -> str:
         full = ".".join([*self._path[1:], name])
         self._counts[full] += 1
-        return full if self._counts[full] == 1 else f"{full}-{self._counts[full]}"
+        node_id = full if self._counts[full] == 1 else f"{full}-{self._counts[full]}"
+        while node_id in self._taken:  # a table or model may be called `name-2` itself
+            self._counts[full] += 1
+            node_id = f"{full}-{self._counts[full]}"
+        self._taken.add(node_id)
+        return node_id
 
 
 def current_trace() -> Trace | None:
@@ -89,22 +95,31 @@ def input_spec(value: Any) -> InputSpec:
     """A data argument as data.
 
     Raises:
-        TypeError: it holds a value that is neither a Ref nor JSON.
+        TypeError: it holds a value that is neither a Ref nor JSON, or a dict with keys that are no text.
     """
     if isinstance(value, Ref):
         return InputSpec(node=value.node, output=value.output)
-    if _holds_refs(value):
+    if holds_refs(value):
         if isinstance(value, dict):
             if not all(isinstance(key, str) for key in value):
                 raise TypeError("a dict of outputs must have text keys")
             return InputSpec(entries={key: input_spec(one) for key, one in value.items()})
         return InputSpec(items=tuple(input_spec(one) for one in value))
+    if not _has_text_keys(value):
+        raise TypeError("a dict as data must have text keys: the step would receive text in any case")
     return InputSpec(value=to_json(value))
 
 
-def _holds_refs(value: Any) -> bool:
+def holds_refs(value: Any) -> bool:
+    """Whether a value is a Ref, or a list or dict with one in it."""
     if isinstance(value, Ref):
         return True
     if isinstance(value, dict):
-        return any(_holds_refs(one) for one in value.values())
-    return isinstance(value, list | tuple) and any(_holds_refs(one) for one in value)
+        return any(holds_refs(one) for one in value.values())
+    return isinstance(value, list | tuple) and any(holds_refs(one) for one in value)
+
+
+def _has_text_keys(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _has_text_keys(one) for key, one in value.items())
+    return not isinstance(value, list | tuple) or all(_has_text_keys(one) for one in value)
