@@ -21,7 +21,7 @@ _CONTEXT = "tidewheel 2026 "
 _CHUNK_BYTES = 1 << 20
 _PARALLEL_FROM_BYTES = 1 << 22
 
-_encoder = msgspec.msgpack.Encoder(order="deterministic")
+_encoder = msgspec.msgpack.Encoder(order="sorted")
 
 
 class Hasher:

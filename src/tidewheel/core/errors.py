@@ -48,7 +48,8 @@ class TidewheelError(Exception):
 
 
 def _restore(kind: type[TidewheelError], args: tuple[Any, ...], facts: dict[str, Any]) -> TidewheelError:
-    error = kind.__new__(kind, *args)
+    maker: type[Exception] = OSError if issubclass(kind, OSError) else Exception  # Python accepts no other's __new__
+    error: TidewheelError = maker.__new__(kind, *args)
     error.args = args
     error.__dict__.update(facts)
     return error

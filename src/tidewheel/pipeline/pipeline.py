@@ -87,7 +87,7 @@ class Pipeline:
         return f"<pipeline {self.name} {self.address}>"
 
     def _nested_arguments(self, trace: Trace, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Outputs of steps, and what is no JSON (a step to be called, for one) as they are; the rest as typed values."""
+        """Outputs of steps and what is no JSON (a step to be called, for one) as they are; the rest typed."""
         self._check_arguments()
         data = {name: value for name, value in parameters.items() if holds_refs(value) or not _is_json(value)}
         rest = {name: value for name, value in parameters.items() if name not in data}
