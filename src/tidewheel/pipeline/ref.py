@@ -79,6 +79,7 @@ for _name, _what in {
     "delitem": "changed",
     "reversed": "iterated over",
     "enter": "used in `with`",
+    "exit": "used in `with`",
     "bytes": "put into text",
     "contains": "searched",
     "call": "called",

@@ -10,16 +10,19 @@ if TYPE_CHECKING:
 
 
 def to_text(plan: Plan) -> str:
-    """One paragraph per node: what it is, what it takes, what it gives."""
-    parameters = ", ".join(f"{name}={json.dumps(value)}" for name, value in plan.parameters.items())
+    """One paragraph per node: what it is, what it takes, what it gives.
+
+    Names are sorted, as in a plan's JSON, so that a plan that was read back prints like the one that was traced.
+    """
+    parameters = ", ".join(f"{name}={json.dumps(value)}" for name, value in sorted(plan.parameters.items()))
     lines = [f"{plan.pipeline}({parameters})  {plan.digest[:16]}"]
     for node in plan.nodes:
         lines.append(f"  {node.id}{_told(node)}")
-        lines += [f"      {name} <- {_source(spec)}" for name, spec in node.inputs.items()]
+        lines += [f"      {name} <- {_source(spec)}" for name, spec in sorted(node.inputs.items())]
         literals = {**node.arguments, **node.parameters}
-        lines += [f"      {name} = {json.dumps(value)}" for name, value in literals.items()]
+        lines += [f"      {name} = {json.dumps(value)}" for name, value in sorted(literals.items())]
         lines += [f"      -> {output.name}: {output.annotation}" for output in node.outputs]
-    lines += [f"  returns {name}: {node}.{output}" for name, (node, output) in plan.outputs.items()]
+    lines += [f"  returns {name}: {node}.{output}" for name, (node, output) in sorted(plan.outputs.items())]
     return "\n".join(lines)
 
 
@@ -29,7 +32,7 @@ def to_mermaid(plan: Plan) -> str:
     lines = ["flowchart LR"]
     lines += [f"    {keys[node.id]}{_shape(node)}" for node in plan.nodes]
     for node in plan.nodes:
-        for name, spec in node.inputs.items():
+        for name, spec in sorted(node.inputs.items()):
             lines += [f"    {keys[source]} -->|{name}| {keys[node.id]}" for source in dict.fromkeys(spec.nodes())]
     return "\n".join(lines)
 
@@ -52,7 +55,7 @@ def _source(spec: InputSpec) -> str:
     if spec.items is not None:
         return f"[{', '.join(_source(item) for item in spec.items)}]"
     if spec.entries is not None:
-        return "{" + ", ".join(f"{key}: {_source(item)}" for key, item in spec.entries.items()) + "}"
+        return "{" + ", ".join(f"{key}: {_source(item)}" for key, item in sorted(spec.entries.items())) + "}"
     return json.dumps(spec.value)
 
 
