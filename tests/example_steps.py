@@ -46,6 +46,11 @@ def named(values: dict[str, int]) -> str:
 
 
 @step
+def subtract(minuend: int, less: int) -> int:
+    return minuend - less
+
+
+@step
 def anything(value: Any) -> Any:
     return value
 
@@ -82,6 +87,11 @@ def outer(*, start: int = 1):
     first = chain(start=start)
     second = chain(start="5", times=3)
     return total([first, second, double(first)])
+
+
+@pipeline
+def difference(*, start: int = 1):
+    return subtract(minuend=number(value=start), less=number())
 
 
 @pipeline

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidewheel.core import records
-from tidewheel.core.records import Check, EndpointState, Evidence, Execution, Label, Record, Verdict
+from tidewheel.core.records import Artifact, Check, EndpointState, Evidence, Execution, Label, Record, Verdict
 
 KINDS = [
     kind
@@ -125,3 +125,12 @@ def test_a_verdict_passes_when_there_are_checks_and_all_passed(outcomes):
 def test_an_endpoint_is_alive_while_some_version_answers(status, url, is_alive):
     state = EndpointState(endpoint="e", place="dev", model="m", version=1, package_digest="d", status=status, url=url)
     assert state.is_alive is is_alive
+
+
+@given(st.dictionaries(st.text(max_size=4), st.integers(0, 9), max_size=5), st.randoms())
+def test_facts_that_differ_in_the_order_of_a_dict_have_one_json(summary, random):
+    keys = list(summary)
+    random.shuffle(keys)
+    shared = dict(digest="d", codec="json/1", type_name="int", size_bytes=1)
+    other = {key: summary[key] for key in keys}
+    assert Artifact(**shared, summary=summary).to_json() == Artifact(**shared, summary=other).to_json()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from example_steps import chain, outer, training, wide
+from example_steps import chain, difference, outer, training, wide
 from tidewheel.pipeline import Plan, pipeline
 from tidewheel.pipeline.rendering import to_mermaid
 
@@ -17,11 +17,12 @@ PLANS = {
     "training": training,
     "outer": outer,
     "wide": wide,
+    "difference": difference,
 }
 
 PROGRAM = """
 import example_steps
-for name in ("chain", "training", "outer", "wide"):
+for name in ("chain", "training", "outer", "wide", "difference"):
     print(getattr(example_steps, name)().digest)
 """
 

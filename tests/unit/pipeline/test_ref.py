@@ -4,8 +4,8 @@ import math
 import operator
 
 import pytest
-from example_steps import double, number, outer
 
+from example_steps import double, number, outer
 from tidewheel.core.errors import DefinitionError
 from tidewheel.pipeline import Ref, pipeline
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from example_steps import anything, read_table, training
 
+from example_steps import anything, read_table, training
 from tidewheel.core.errors import DefinitionError
 from tidewheel.pipeline import champion, inside_step, is_inside_step, pipeline, set_resolver, sql, table
 

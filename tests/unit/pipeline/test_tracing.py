@@ -4,8 +4,8 @@ import time
 from typing import NamedTuple
 
 import pytest
-from example_steps import anything, careful, chain, count, double, named, number, outer, split, total, training, wide
 
+from example_steps import anything, careful, chain, count, double, named, number, outer, split, total, training, wide
 from tidewheel.core.errors import DefinitionError
 from tidewheel.pipeline import InputSpec, Model, Plan, Ref, champion, pipeline, step, table
 
@@ -266,3 +266,11 @@ def test_a_ref_knows_its_type():
     assert isinstance(seen[0], Ref)
     assert seen[0].type_names[-1] == "object"
     assert named.signature.inputs == ("values",)
+
+
+def test_text_for_a_step_s_parameter_is_held_as_its_type():
+    @pipeline
+    def flow():
+        return number(value="7")
+
+    assert flow().nodes[0].parameters == {"value": 7}
