@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from tidewheel.core.errors import ConversionError
 from tidewheel.model_package.forest import Forest, Leaf, Split
+from tidewheel.model_package.original_model import plain_classes
 
 
 def is_hist_gradient(model: Any) -> bool:
@@ -19,18 +21,18 @@ def is_hist_gradient(model: Any) -> bool:
     return type(model).__name__ in ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor")
 
 
-def read_forest(model: Any) -> Forest:
+def read_forest(model: Any, sample: pd.DataFrame) -> Forest:
     """The forest of a fitted model.
+
+    Args:
+        sample: rows in the model's column order, which name the columns of a model that was shown no names.
 
     Raises:
         ConversionError: its loss or categories have no exact form here.
     """
-    names = getattr(model, "feature_names_in_", None)
-    if names is None:
-        raise ConversionError("the model was trained without feature names", next_step="train on a DataFrame")
-    columns, categories = _columns(model, [str(name) for name in names])
+    columns, categories = _columns(model, [str(name) for name in sample.columns])
     is_classifier = type(model).__name__.endswith("Classifier")
-    classes = tuple(one if isinstance(one, str) else int(one) for one in model.classes_) if is_classifier else ()
+    classes = plain_classes(model.classes_) if is_classifier else ()
     width = len(model._predictors[0])
     trees = [(target, _tree(tree)) for step in model._predictors for target, tree in enumerate(step)]
     loss = model.loss if not is_classifier else "log_loss"
@@ -56,13 +58,15 @@ def _columns(model: Any, names: list[str]) -> tuple[tuple[str, ...], dict[str, t
     is_category = np.asarray(model.is_categorical_, dtype=bool)
     # `is_categorical_` follows the preprocessor's output: the encoder's columns come first.
     count = int(is_category.sum())
+    if not hasattr(encoder, "feature_names_in_"):
+        raise ConversionError("a model with categories was trained without names", next_step="train on a DataFrame")
     chosen = [str(name) for name in encoder.feature_names_in_]
     rest = [name for name in names if name not in chosen]
     if len(chosen) != count:
         raise ConversionError("the model's categories are not those of its encoder")
     known: dict[str, tuple[str, ...]] = {}
     for name, values in zip(chosen, encoder.categories_, strict=True):
-        texts = [one for one in values if isinstance(one, str)]
+        texts = [str(one) for one in values if isinstance(one, str)]
         if len(texts) != len([one for one in values if one == one and one is not None]):
             raise ConversionError(f"categories of {name!r} are no text")
         known[name] = tuple(texts)

@@ -2,40 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from tidewheel.core.errors import ConversionError, UnreadableFileError
+from tidewheel.core.errors import ConversionError, SchemaMismatchError, UnreadableFileError
 from tidewheel.model_package.signature import Field, Signature
-
-TRUSTED = ("sklearn.", "numpy.", "scipy.", "builtins.", "lightgbm.", "collections.")
-"""Packages whose types skops may build; a type of any other refuses the file."""
+from tidewheel.model_package.trusted_types import foreign_types
 
 
 class NativeModel:
-    """An estimator with `predict` and, for a classifier, `predict_proba`."""
+    """An estimator with `predict` and, for a classifier, `predict_proba`; or a booster of LightGBM."""
 
     def __init__(self, estimator: Any, signature: Signature) -> None:
         self._estimator = estimator
         self._signature = signature
 
     def predict(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Answers by output name; see PackageModel."""
+        """Answers by output name; see PackageModel.
+
+        Raises:
+            SchemaMismatchError: a field does not fit, or the model itself refuses a value.
+        """
         self._signature.bind(columns)
-        return answers_of(self._estimator, frame_of(self._signature, columns), self._signature)
+        try:
+            return answers_of(self._estimator, frame_of(self._signature, columns), self._signature)
+        except ValueError as error:  # such as an encoder without a rule for unknown categories
+            raise SchemaMismatchError(f"the model refuses these rows: {error}") from None
 
 
-def answers_of(estimator: Any, frame: Any, signature: Signature) -> dict[str, np.ndarray]:
-    """An estimator's answers in the form that packages give."""
+def answers_of(model: Any, frame: Any, signature: Signature) -> dict[str, np.ndarray]:
+    """A model's answers in the form that packages give.
+
+    Raises:
+        ConversionError: a classifier that gives no probabilities.
+    """
+    is_booster = type(model).__name__ == "Booster"
+    if not is_booster and not hasattr(model, "feature_names_in_"):
+        frame = frame.to_numpy()  # a model that was shown no names warns about them
     if signature.task == "regression":
-        return {"prediction": np.asarray(estimator.predict(frame), dtype=np.float64)}
-    probability = np.asarray(estimator.predict_proba(frame), dtype=np.float64)
+        return {"prediction": np.asarray(model.predict(frame), dtype=np.float64)}
+    if not is_booster and not hasattr(model, "predict_proba"):
+        raise ConversionError(
+            f"{type(model).__name__} gives no probabilities", next_step="wrap it into CalibratedClassifierCV"
+        )
+    said = np.asarray(model.predict(frame) if is_booster else model.predict_proba(frame), dtype=np.float64)
     classes = np.array(signature.classes, dtype=object if isinstance(signature.classes[0], str) else np.int64)
     if signature.task == "binary":
-        return {"label": classes[(probability[:, 1] > 0.5).astype(int)], "probability": probability[:, 1]}
-    return {"label": classes[probability.argmax(axis=1)], "probability": probability}
+        said = said if is_booster else said[:, 1]
+        return {"label": classes[(said > 0.5).astype(int)], "probability": said}
+    return {"label": classes[said.argmax(axis=1)], "probability": said}
 
 
 def frame_of(signature: Signature, columns: Mapping[str, Any]) -> Any:
@@ -45,13 +62,20 @@ def frame_of(signature: Signature, columns: Mapping[str, Any]) -> Any:
     return pd.DataFrame({field.name: _series(field, columns[field.name]) for field in signature.inputs})
 
 
-def _series(field: Field, values: Sequence[Any]) -> Any:
+def _series(field: Field, values: Any) -> Any:
     import pandas as pd
 
-    if field.kind != "string":
-        return pd.Series(np.asarray([np.nan if value is None else value for value in values], dtype=np.float64))
-    texts = [value if isinstance(value, str) and value != "" else None for value in values]
-    return pd.Categorical(texts, categories=list(field.domain)) if field.domain else pd.Series(texts, dtype="object")
+    given = [None if value is None or value != value else value for value in values]
+    if field.domain:
+        known: list[Any] = [_read(field, one) for one in field.domain]
+        return pd.Categorical([one if one in known else None for one in given], categories=known)
+    if field.kind == "string":
+        return pd.Series(given, dtype=pd.Series(["text"]).dtype)
+    return pd.Series(np.asarray([np.nan if one is None else one for one in given], dtype=np.float64))
+
+
+def _read(field: Field, text: str) -> Any:
+    return {"integer": int, "float": float}.get(field.kind, str)(text)
 
 
 def write_native(model: Any) -> bytes:
@@ -62,14 +86,17 @@ def write_native(model: Any) -> bytes:
     """
     import skops.io
 
-    data = skops.io.dumps(model)
-    foreign = [name for name in skops.io.get_untrusted_types(data=data) if not name.startswith(TRUSTED)]
+    try:
+        data = bytes(skops.io.dumps(model))
+    except Exception as error:  # skops raises what its parts raise
+        raise ConversionError(f"{type(model).__name__} has no safe native form: {error}") from None
+    foreign = foreign_types(skops.io.get_untrusted_types(data=data))
     if foreign:
         raise ConversionError(
-            f"the model holds {', '.join(sorted(foreign))}, which cannot be stored safely",
+            f"the model holds {', '.join(foreign)}, which cannot be stored safely",
             next_step="use estimators of scikit-learn or LightGBM, or models that convert to ONNX",
         )
-    return bytes(data)
+    return data
 
 
 def open_native(files: Mapping[str, bytes], signature: Signature) -> NativeModel:
@@ -87,7 +114,13 @@ def open_native(files: Mapping[str, bytes], signature: Signature) -> NativeModel
         types = skops.io.get_untrusted_types(data=data)
     except Exception as error:
         raise UnreadableFileError(f"model.skops cannot be read: {error}") from None
-    foreign = [name for name in types if not name.startswith(TRUSTED)]
+    foreign = foreign_types(types)
     if foreign:
         raise UnreadableFileError(f"model.skops would load {foreign[0]}, which is not allowed")
-    return NativeModel(skops.io.loads(data, trusted=types), signature)
+    try:
+        estimator = skops.io.loads(data, trusted=types)
+    except Exception as error:
+        raise UnreadableFileError(f"model.skops cannot be loaded: {error}") from None
+    if not hasattr(estimator, "predict"):
+        raise UnreadableFileError(f"model.skops holds a {type(estimator).__name__}, which is no model")
+    return NativeModel(estimator, signature)

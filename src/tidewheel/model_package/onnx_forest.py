@@ -7,12 +7,14 @@ mapped to codes inside the graph, so that REST, batch and edge take the same raw
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from tidewheel.core.errors import ConversionError
 from tidewheel.model_package.forest import Forest, Leaf, Split
 from tidewheel.model_package.signature import Signature
 
@@ -21,7 +23,11 @@ _ML_DOMAIN = "ai.onnx.ml"
 
 
 def write_onnx(forest: Forest, signature: Signature) -> bytes:
-    """The model file: one input of shape [n, 1] per field, outputs as the signature names them."""
+    """The model file: one input of shape [n, 1] per field, outputs as the signature names them.
+
+    Raises:
+        ConversionError: the columns' names are not possible in ONNX.
+    """
     nodes = [*_feature_nodes(forest), _ensemble(forest), *_answer_nodes(forest)]
     graph = helper.make_graph(
         nodes,
@@ -36,7 +42,10 @@ def write_onnx(forest: Forest, signature: Signature) -> bytes:
         opset_imports=[helper.make_opsetid("", 21), helper.make_opsetid(_ML_DOMAIN, 5)],
         ir_version=10,
     )
-    onnx.checker.check_model(model)
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:  # such as a column that is called like an output
+        raise ConversionError(f"the ONNX form is not valid: {str(error).splitlines()[0]}") from None
     return bytes(model.SerializeToString(deterministic=True))
 
 
@@ -96,6 +105,8 @@ class _Table:
             self.targets.append(target)
             self.weights.append(node.value)
             return len(self.weights) - 1, 1
+        if node.threshold is None and not node.members:  # no code goes left; ONNX Runtime refuses an empty set
+            node = replace(node, threshold=-1.0)
         index = len(self.features)
         self.features.append(node.feature)
         self.modes.append(_LEQ if node.threshold is not None else _MEMBER)

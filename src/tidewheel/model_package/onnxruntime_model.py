@@ -23,7 +23,7 @@ class OnnxModel:
         threads: that one call may use.
 
     Raises:
-        UnreadableFileError: the file is no ONNX model.
+        UnreadableFileError: the file is no ONNX model, or not one of this signature.
     """
 
     def __init__(self, data: bytes, signature: Signature, *, threads: int = 1) -> None:
@@ -35,8 +35,13 @@ class OnnxModel:
             self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its own exceptions have no base
             raise UnreadableFileError(f"model.onnx cannot be loaded: {error}") from None
+        given = {entry.name for entry in self._session.get_inputs()}
+        if given != {field.name for field in signature.inputs}:
+            raise UnreadableFileError("model.onnx does not take the fields of the signature")
         self._signature = signature
         self._outputs = [output.name for output in self._session.get_outputs()]
+        if set(self._outputs) != {field.name for field in signature.outputs}:
+            raise UnreadableFileError("model.onnx does not give the outputs of the signature")
 
     def predict(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Answers by output name; see PackageModel."""

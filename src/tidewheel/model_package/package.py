@@ -54,6 +54,10 @@ class Manifest(Record, frozen=True, kw_only=True):
     libraries: dict[str, str] = {}
 
 
+class _Format(Record, frozen=True, kw_only=True):
+    format: int
+
+
 class Examples(Record, frozen=True, kw_only=True):
     """Rows with the original model's answers.
 
@@ -118,15 +122,16 @@ class Package:
         """
         files = read_archive(path)
         try:
+            _check_format(files["package.json"], path)
             manifest = Manifest.from_json(files.pop("package.json"))
             examples = Examples.from_json(files.pop("examples.json"))
             parity = ParityReport.from_json(files.pop("parity.json"))
-        except (msgspec.DecodeError, KeyError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError) as error:
             raise UnreadableFileError(f"its documents are not those of a package: {error}", where=str(path)) from None
-        if manifest.format != FORMAT:
-            raise UnreadableFileError(
-                f"it has format {manifest.format}, this version reads {FORMAT}", where=str(path), next_step="upgrade"
-            )
+        if not manifest.signature.inputs or (
+            manifest.signature.task != "regression" and not manifest.signature.classes
+        ):
+            raise UnreadableFileError("its signature has no inputs or no classes", where=str(path))
         return cls(manifest, examples, parity, files)
 
     def open(self, *, threads: int = 1) -> PackageModel:
@@ -136,6 +141,8 @@ class Package:
             UnreadableFileError: the model's file is damaged, or would load what is not allowed.
         """
         if self.runtime == "onnx":
+            if "model.onnx" not in self.files:
+                raise UnreadableFileError("the package has no model.onnx")
             from tidewheel.model_package.onnxruntime_model import OnnxModel
 
             return OnnxModel(self.files["model.onnx"], self.signature, threads=threads)
@@ -159,3 +166,12 @@ class Package:
 
     def __repr__(self) -> str:
         return f"<package {self.signature.task} {self.runtime} {self.digest[:12]}>"
+
+
+def _check_format(manifest: bytes, path: Path) -> None:
+    """Before anything else is read, because a later format may mean other fields."""
+    found = _Format.from_json(manifest).format
+    if found != FORMAT:
+        raise UnreadableFileError(
+            f"it has format {found}, this version reads {FORMAT}", where=str(path), next_step="upgrade Tidewheel"
+        )

@@ -9,21 +9,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tidewheel.core.errors import ConversionError
+from tidewheel.core.errors import ConversionError, SchemaMismatchError, UnreadableFileError
 from tidewheel.model_package import hist_gradient_forest, lightgbm_forest
 from tidewheel.model_package.boundary_rows import boundary_rows
 from tidewheel.model_package.forest import Forest
-from tidewheel.model_package.native_model import answers_of, frame_of, write_native
+from tidewheel.model_package.native_model import frame_of, open_native, write_native
 from tidewheel.model_package.onnx_forest import write_onnx
 from tidewheel.model_package.onnxruntime_model import OnnxModel
+from tidewheel.model_package.original_model import OriginalModel
 from tidewheel.model_package.package import Examples, Manifest, Package, RuntimeName
 from tidewheel.model_package.parity import ParityReport, largest_difference
-from tidewheel.model_package.signature import Field, Signature, Task, infer_signature
+from tidewheel.model_package.signature import Field, Signature, columns_of, infer_signature
 
-_READERS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Forest]], ...] = (
+_READERS: tuple[tuple[Callable[[Any], bool], Callable[[Any, pd.DataFrame], Forest]], ...] = (
     (lightgbm_forest.is_lightgbm, lightgbm_forest.read_forest),
     (hist_gradient_forest.is_hist_gradient, hist_gradient_forest.read_forest),
 )
+
+_Form = tuple[Signature, dict[str, bytes], ParityReport]
 
 
 def package_model(
@@ -46,26 +49,23 @@ def package_model(
         to_native: makes the skops file of a model without an exact ONNX form.
 
     Raises:
-        ConversionError: the model has neither an exact ONNX form nor a safe native one, or the sample is empty.
+        ConversionError: the model has neither an exact ONNX form nor a safe native one, is not fitted, or the sample is
+            empty or lacks columns.
+        SchemaMismatchError: a column of the sample is no feature, or holds infinity.
     """
-    if sample.empty:
-        raise ConversionError("the sample has no rows", next_step="hand some training rows to the packaging step")
+    original = OriginalModel(model, sample)
     try:
         runtime: RuntimeName = "onnx"
-        signature, files, parity = _convert(model, sample, tolerance, to_onnx)
+        signature, files, parity = _convert(original, tolerance, to_onnx)
         reason = ""
-    except ConversionError as error:
-        task, classes = _task(model)
-        signature, reason, runtime = infer_signature(sample, task, classes), error.what, "sklearn"
-        files = {"model.skops": to_native(model)}
-        parity = ParityReport(sample_rows=len(sample), boundary_rows=0, maximum_difference=0.0, tolerance=tolerance)
-    examples = sample.iloc[:example_count]
+    except (ConversionError, UnreadableFileError) as error:
+        runtime, reason = "sklearn", error.what
+        signature, files, parity = _keep(original, tolerance, to_native)
+    examples = original.rows.iloc[:example_count]
+    answers = original.answers(signature, frame_of(signature, columns_of(examples)))
     package = Package(
         Manifest(runtime=runtime, reason=reason, signature=signature, libraries=_libraries(runtime)),
-        Examples(
-            inputs=columns_of(examples, signature),
-            outputs={name: one.tolist() for name, one in original_answers(model, examples, signature).items()},
-        ),
+        Examples(inputs=columns_of(examples), outputs={name: one.tolist() for name, one in answers.items()}),
         parity,
         files,
     )
@@ -73,31 +73,50 @@ def package_model(
     return package
 
 
-def _convert(
-    model: Any, sample: pd.DataFrame, tolerance: float, to_onnx: Callable[[Forest, Signature], bytes]
-) -> tuple[Signature, dict[str, bytes], ParityReport]:
-    read = next((read for is_ours, read in _READERS if is_ours(model)), None)
+def _convert(original: OriginalModel, tolerance: float, to_onnx: Callable[[Forest, Signature], bytes]) -> _Form:
+    read = next((read for is_ours, read in _READERS if is_ours(original.model)), None)
     if read is None:
-        raise ConversionError(f"{type(model).__name__} has no exact form in ONNX here")
-    forest = read(model)
-    if set(forest.columns) != {str(name) for name in sample.columns}:
-        raise ConversionError("the sample does not have the columns that the model was trained on")
-    signature = _with_missing(infer_signature(sample, forest.task, forest.classes), forest)
-    data = to_onnx(forest, signature)
+        raise ConversionError(f"{type(original.model).__name__} has no exact form in ONNX here")
+    try:
+        forest = read(original.model, original.rows)
+        signature = _with_missing(infer_signature(original.rows, forest.task, forest.classes), forest)
+        data = to_onnx(forest, signature)
+    except RecursionError:
+        raise ConversionError("the trees are too deep") from None
     session = OnnxModel(data, signature)
-    generated = boundary_rows(forest, signature, sample)
-    worst = 0.0
-    for rows in (sample, generated):
-        if len(rows):
-            expected = original_answers(model, rows, signature)
-            answers = session.predict(columns_of(rows, signature))
-            worst = max(worst, largest_difference(_comparable(expected), answers))
+    real, generated = columns_of(original.rows), boundary_rows(forest, signature, original.rows)
+    boundary_count = len(next(iter(generated.values())))
+    worst = _difference(original.answers(signature), session.predict(real), tolerance)
+    if boundary_count:
+        expected = original.answers(signature, frame_of(signature, generated))
+        worst = max(worst, _difference(expected, session.predict(generated), tolerance))
     if not worst <= tolerance:
         raise ConversionError(f"the ONNX form differs by {worst:.3g} from the model, more than {tolerance:.3g}")
-    report = ParityReport(
-        sample_rows=len(sample), boundary_rows=len(generated), maximum_difference=worst, tolerance=tolerance
+    return signature, {"model.onnx": data}, _report(original, boundary_count, worst, tolerance)
+
+
+def _keep(original: OriginalModel, tolerance: float, to_native: Callable[[Any], bytes]) -> _Form:
+    """The native form, held against the model's answers to the sample as it was given."""
+    signature = infer_signature(original.rows, *original.task())
+    expected = original.answers(signature)
+    files = {"model.skops": to_native(original.model)}
+    try:
+        answers = open_native(files, signature).predict(columns_of(original.rows))
+        worst = _difference(expected, answers, tolerance)
+    except (SchemaMismatchError, UnreadableFileError) as error:
+        raise ConversionError(f"the native form cannot answer the sample: {error.what}") from error
+    if not worst <= tolerance:
+        raise ConversionError(
+            f"the native form differs by {worst:.3g} from the model, more than {tolerance:.3g}",
+            next_step="train on columns of numbers, text, or categories of text",
+        )
+    return signature, files, _report(original, 0, worst, tolerance)
+
+
+def _report(original: OriginalModel, boundary_count: int, worst: float, tolerance: float) -> ParityReport:
+    return ParityReport(
+        sample_rows=len(original.rows), boundary_rows=boundary_count, maximum_difference=worst, tolerance=tolerance
     )
-    return signature, {"model.onnx": data}, report
 
 
 def _with_missing(signature: Signature, forest: Forest) -> Signature:
@@ -105,7 +124,7 @@ def _with_missing(signature: Signature, forest: Forest) -> Signature:
     fields = tuple(
         Field(
             name=field.name,
-            kind=field.kind,
+            kind="string" if field.name in forest.categories else field.kind,
             allows_null=field.allows_null or field.kind == "float" or field.name in forest.categories,
             domain=forest.categories.get(field.name, ()),
         )
@@ -114,39 +133,17 @@ def _with_missing(signature: Signature, forest: Forest) -> Signature:
     return Signature(inputs=fields, outputs=signature.outputs, task=signature.task, classes=forest.classes)
 
 
-def _comparable(answers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Probabilities and predictions; a label follows from them, and at exactly one half from the last bit."""
-    return {name: values for name, values in answers.items() if name != "label"}
-
-
-def original_answers(model: Any, rows: pd.DataFrame, signature: Signature) -> dict[str, np.ndarray]:
-    """The model's own answers, in the form that packages give."""
-    frame = frame_of(signature, columns_of(rows, signature))
-    if type(model).__name__ == "Booster":
-        raw = np.asarray(model.predict(frame), dtype=np.float64)
-        if signature.task == "regression":
-            return {"prediction": raw}
-        classes = np.array(signature.classes)
-        index = (raw > 0.5).astype(int) if signature.task == "binary" else raw.argmax(axis=1)
-        return {"label": classes[index], "probability": raw}
-    return answers_of(model, frame, signature)
-
-
-def columns_of(rows: pd.DataFrame, signature: Signature) -> dict[str, list[Any]]:
-    """A frame as columns of plain values, null for missing."""
-    columns: dict[str, list[Any]] = {}
-    for field in signature.inputs:
-        values = rows[field.name].astype("object")
-        columns[field.name] = [None if missing else value for value, missing in zip(values, values.isna(), strict=True)]
-    return columns
-
-
-def _task(model: Any) -> tuple[Task, tuple[int | str, ...]]:
-    classes = getattr(model, "classes_", None)
-    if classes is None:
-        return "regression", ()
-    plain = tuple(one if isinstance(one, str) else int(one) for one in classes)
-    return ("binary" if len(plain) == 2 else "multiclass"), plain
+def _difference(expected: dict[str, np.ndarray], answers: dict[str, np.ndarray], tolerance: float) -> float:
+    """Of probabilities and predictions, and of labels where no two classes tie: there the last bit would decide."""
+    worst = largest_difference({name: one for name, one in expected.items() if name != "label"}, answers)
+    if "label" not in expected or not worst <= tolerance:
+        return worst
+    said = expected["probability"]
+    if said.shape[1:] == (1,):  # one class: nothing to decide
+        return worst
+    ranked = np.sort(said if said.ndim == 2 else np.column_stack([said, 1 - said]), axis=1)
+    is_clear = ranked[:, -1] - ranked[:, -2] > 2 * tolerance
+    return max(worst, largest_difference({"label": expected["label"][is_clear]}, {"label": answers["label"][is_clear]}))
 
 
 def _libraries(runtime: RuntimeName) -> dict[str, str]:

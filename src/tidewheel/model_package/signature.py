@@ -72,6 +72,8 @@ class Signature(Record, frozen=True, kw_only=True):
         missing = [name for name in names if name not in columns]
         if missing:
             raise SchemaMismatchError(f"missing field {', '.join(map(repr, missing))}")
+        for name in names:
+            _check_column(name, columns[name])
         count = len(columns[names[0]])
         if count == 0:
             raise SchemaMismatchError("there are no rows", where=f"field {names[0]!r}")
@@ -79,6 +81,21 @@ class Signature(Record, frozen=True, kw_only=True):
             if len(columns[name]) != count:
                 raise SchemaMismatchError(f"field {name!r} has {len(columns[name])} rows, {names[0]!r} has {count}")
         return {field.name: _bind(field, columns[field.name]) for field in self.inputs}
+
+
+def columns_of(rows: pd.DataFrame) -> dict[str, list[Any]]:
+    """A frame as columns of plain values, null for missing."""
+    return {str(name): _plain_values(values) for name, values in rows.items()}
+
+
+def _plain_values(values: pd.Series) -> list[Any]:
+    import numpy as np
+
+    if isinstance(values.dtype, np.dtype) and values.dtype.kind in "iub":
+        return list(values.tolist())
+    objects = values.astype("object")
+    plain = [one.item() if isinstance(one, np.generic) else one for one in objects]
+    return [None if missing else one for one, missing in zip(plain, values.isna(), strict=True)]
 
 
 def infer_signature(sample: pd.DataFrame, task: Task, classes: Sequence[int | str]) -> Signature:
@@ -102,20 +119,52 @@ def _infer(name: str, values: pd.Series) -> Field:
 
     allows_null = bool(values.isna().any())
     if isinstance(values.dtype, pd.CategoricalDtype):
+        kind = _kind(values.cat.categories)
+        if kind not in ("string", "integer", "float"):
+            raise _no_feature(name, f"categories of type {values.cat.categories.dtype}")
         domain = tuple(str(one) for one in values.cat.categories)
         # A category may be unknown tomorrow, which counts as missing, so missing must be allowed.
-        return Field(name=name, kind="string", allows_null=True, domain=domain)
-    if pd.api.types.is_bool_dtype(values.dtype):
-        return Field(name=name, kind="boolean", allows_null=allows_null)
-    if pd.api.types.is_integer_dtype(values.dtype):
-        return Field(name=name, kind="integer", allows_null=allows_null)
-    if pd.api.types.is_float_dtype(values.dtype):
-        return Field(name=name, kind="float", allows_null=allows_null)
-    if pd.api.types.is_string_dtype(values.dtype):
-        return Field(name=name, kind="string", allows_null=allows_null)
-    raise SchemaMismatchError(
-        f"column {name!r} has type {values.dtype}", next_step="give numbers, booleans, text or categories of text"
+        return Field(name=name, kind=kind, allows_null=True, domain=domain)
+    found = _kind(values)
+    if found is None:
+        raise _no_feature(name, f"type {values.dtype}")
+    return Field(name=name, kind=found, allows_null=allows_null)
+
+
+def _kind(values: Any) -> FieldKind | None:
+    """What the values are, of objects what each of them is; None for what is no feature."""
+    import pandas as pd
+
+    found = pd.api.types.infer_dtype(values, skipna=True)
+    kinds: dict[str, FieldKind] = {
+        "boolean": "boolean",
+        "integer": "integer",
+        "floating": "float",
+        "integer-na": "float",
+        "mixed-integer-float": "float",
+        "string": "string",
+    }
+    if found == "empty" and values.dtype != object:  # no value to look at, but a type
+        is_number = pd.api.types.is_numeric_dtype(values.dtype)
+        return "float" if is_number else "string" if pd.api.types.is_string_dtype(values.dtype) else None
+    return kinds.get(found)
+
+
+def _no_feature(name: str, told: str) -> SchemaMismatchError:
+    return SchemaMismatchError(
+        f"column {name!r} has {told}", next_step="give numbers, booleans, text, or categories of text or numbers"
     )
+
+
+def _check_column(name: str, values: Any) -> None:
+    """Refuses what only looks like a column, such as one text, whose letters would be rows."""
+    is_column = isinstance(values, Sequence) and not isinstance(values, str | bytes | bytearray | memoryview)
+    shape = getattr(values, "shape", None)
+    if shape is not None:
+        is_column = len(shape) == 1 or (len(shape) == 2 and shape[1] == 1)
+    if not is_column:
+        told = f"shape {tuple(shape)}" if shape is not None else f"a {type(values).__name__}"
+        raise SchemaMismatchError(f"field {name!r} needs one value per row, but has {told}", where=f"field {name!r}")
 
 
 def _bind(field: Field, values: Sequence[Any]) -> np.ndarray:
@@ -126,13 +175,19 @@ def _bind(field: Field, values: Sequence[Any]) -> np.ndarray:
         return np.array(texts, dtype=object).reshape(-1, 1)
     given: Any = values
     if isinstance(given, np.ndarray) and given.dtype.kind in "iufb":
-        return _bind_numbers(field, given)
+        return _bind_numbers(field, given.reshape(-1))
     numbers = [_number(field, row, value) for row, value in enumerate(_plain(values))]
     return np.array(numbers, dtype=np.float64).reshape(-1, 1)
 
 
-def _plain(values: Sequence[Any]) -> Sequence[Any]:
-    return values.tolist() if hasattr(values, "tolist") else values
+def _plain(values: Any) -> Any:
+    """Plain values; times stay what they are, which no field takes, and do not become integers."""
+    if not hasattr(values, "tolist"):
+        return values
+    if getattr(values.dtype, "kind", "") in "mM":
+        return list(values)
+    flat = values.reshape(-1) if getattr(values, "ndim", 1) == 2 else values
+    return flat.tolist()
 
 
 def _bind_numbers(field: Field, values: np.ndarray) -> np.ndarray:
@@ -157,9 +212,13 @@ def _number(field: Field, row: int, value: Any) -> float:
         raise _misfit(field, row, None)
     is_boolean = isinstance(value, bool)
     is_fit = is_boolean if field.kind == "boolean" else not is_boolean and isinstance(value, int | float)
-    if not is_fit or math.isinf(value) or (field.kind == "integer" and value != int(value)):
+    try:
+        number = float(value) if is_fit else math.inf
+    except OverflowError:  # an integer beyond the largest double
+        number = math.inf
+    if math.isinf(number) or (field.kind == "integer" and number != math.floor(number)):
         raise _misfit(field, row, value)
-    return float(value)
+    return number
 
 
 def _text(field: Field, row: int, value: Any) -> str:
@@ -173,9 +232,18 @@ def _text(field: Field, row: int, value: Any) -> str:
 
 
 def _misfit(field: Field, row: int, value: Any) -> SchemaMismatchError:
-    told = "null" if value is None else f"{value!r} ({type(value).__name__})"
+    told = "null" if value is None else f"{_shown(value)} ({type(value).__name__})"
     return SchemaMismatchError(
         f"field {field.name!r} takes {field.kind}, but row {row} has {told}",
         where=f"field {field.name!r}, row {row}",
         next_step=f"send a {field.kind}" + (" or null" if field.allows_null else ""),
     )
+
+
+def _shown(value: Any) -> str:
+    """The start of a value's form; an integer of a million digits refuses to be printed."""
+    try:
+        text = repr(value)
+    except Exception:
+        return "a value"
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -28,7 +28,9 @@ def roc_auc(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = No
         0.75
     """
     truth, score = checked(labels, scores)
-    weight = np.ones_like(truth) if weights is None else np.asarray(weights, dtype=np.float64)
+    weight = np.ones_like(truth) if weights is None else _numbers(weights, "weights")
+    if weight.shape != truth.shape or not (np.isfinite(weight) & (weight >= 0)).all():
+        raise ParameterError("weights must be finite, not negative, and one per row")
     order, groups = tie_groups(score)
     return grouped_auc(truth[order], weight[order], groups)
 
@@ -102,9 +104,14 @@ def calibration_error(labels: ArrayLike, scores: ArrayLike, *, bins: int = 10) -
         0.0
     """
     truth, score = checked(labels, scores)
-    order = np.argsort(score, kind="stable")
-    parts = np.array_split(order, min(bins, len(order)))
-    gaps = [abs(score[part].mean() - truth[part].mean()) * len(part) for part in parts]
+    if bins < 1:
+        raise ParameterError(f"bins {bins} must be at least 1")
+    order, groups = tie_groups(score)
+    # Equal scores share their mean outcome, so that the result does not depend on which of them falls into which bin.
+    counts = np.diff(groups, append=len(order))
+    shares = np.repeat(np.add.reduceat(truth[order], groups) / counts, counts)
+    parts = np.array_split(np.arange(len(order)), min(bins, len(order)))
+    gaps = [abs(score[order][part].mean() - shares[part].mean()) * len(part) for part in parts]
     return float(sum(gaps) / len(order))
 
 
@@ -114,7 +121,7 @@ def checked(labels: ArrayLike, scores: ArrayLike) -> tuple[Numbers, Numbers]:
     Raises:
         ParameterError: they are empty, of unequal length, or not 0/1 and finite numbers.
     """
-    truth, score = np.asarray(labels, dtype=np.float64), np.asarray(scores, dtype=np.float64)
+    truth, score = _numbers(labels, "labels"), _numbers(scores, "scores")
     if truth.ndim != 1 or truth.shape != score.shape or not len(truth):
         raise ParameterError(f"labels {truth.shape} and scores {score.shape} must be equally long and not empty")
     if not np.isin(truth, (0.0, 1.0)).all():
@@ -122,3 +129,10 @@ def checked(labels: ArrayLike, scores: ArrayLike) -> tuple[Numbers, Numbers]:
     if not np.isfinite(score).all():
         raise ParameterError(f"{int((~np.isfinite(score)).sum())} scores are not finite numbers")
     return truth, score
+
+
+def _numbers(values: ArrayLike, name: str) -> Numbers:
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ParameterError(f"{name} are not numbers: {error}") from None

@@ -6,7 +6,7 @@ dependent rows Lahiri, 2003); both models are scored on the same draw, so what t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 import numpy as np
@@ -21,7 +21,7 @@ class Interval(msgspec.Struct, frozen=True):
 
     Attributes:
         estimate: on the rows as they are.
-        low, high: NaN when there are fewer than two blocks.
+        low, high: NaN when there are fewer than two blocks, or when no draw has both classes.
         blocks: how many were drawn from.
     """
 
@@ -50,7 +50,7 @@ def auc_interval(
         >>> auc_interval([0, 1] * 50, [0.2, 0.8] * 50, list(range(50)) * 2, resamples=50)
         Interval(estimate=1.0, low=1.0, high=1.0, blocks=50)
     """
-    return _interval(_weighted_auc(labels, scores), blocks, confidence, resamples, seed)
+    return _interval(_weighted_auc(labels, scores), np.size(labels), blocks, confidence, resamples, seed)
 
 
 def auc_difference(
@@ -71,7 +71,9 @@ def auc_difference(
         (0.5, 0.5)
     """
     ours, theirs = _weighted_auc(labels, scores), _weighted_auc(labels, reference)
-    return _interval(lambda weights: ours(weights) - theirs(weights), blocks, confidence, resamples, seed)
+    return _interval(
+        lambda weights: ours(weights) - theirs(weights), np.size(labels), blocks, confidence, resamples, seed
+    )
 
 
 def _weighted_auc(labels: ArrayLike, scores: ArrayLike) -> Callable[[Numbers], float]:
@@ -82,23 +84,26 @@ def _weighted_auc(labels: ArrayLike, scores: ArrayLike) -> Callable[[Numbers], f
 
 
 def _interval(
-    statistic: Callable[[Numbers], float], blocks: ArrayLike, confidence: float, resamples: int, seed: int
+    statistic: Callable[[Numbers], float], rows: int, blocks: ArrayLike, confidence: float, resamples: int, seed: int
 ) -> Interval:
     if not 0 < confidence < 1 or resamples < 1:
         raise ParameterError(f"confidence {confidence} must be in 0..1 and resamples {resamples} at least 1")
     names, member = np.unique(np.asarray(blocks), return_inverse=True)
-    estimate = statistic(np.ones(len(member)))
+    if len(member) != rows:
+        raise ParameterError(f"{len(member)} blocks for {rows} rows", next_step="give one block per row")
+    estimate = statistic(np.ones(rows))
     if len(names) < 2:
         return Interval(estimate, float("nan"), float("nan"), len(names))
     values = np.array([statistic(weights) for weights in _draws(member, len(names), resamples, seed)])
+    if np.isnan(values).all():
+        return Interval(estimate, float("nan"), float("nan"), len(names))
     tail = (1 - confidence) / 2
     low, high = np.nanquantile(values, [tail, 1 - tail])
     return Interval(estimate, float(low), float(high), len(names))
 
 
-def _draws(member: NDArray[np.intp], count: int, resamples: int, seed: int) -> list[Numbers]:
+def _draws(member: NDArray[np.intp], count: int, resamples: int, seed: int) -> Iterator[Numbers]:
+    """How often each row counts in each draw; one at a time, since all of them would fill the memory."""
     generator = np.random.default_rng(seed)
-    return [
-        np.bincount(generator.integers(0, count, count), minlength=count).astype(np.float64)[member]
-        for _ in range(resamples)
-    ]
+    for _ in range(resamples):
+        yield np.bincount(generator.integers(0, count, count), minlength=count).astype(np.float64)[member]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from tidewheel.artifact_store import CodecTable
+from tidewheel.artifact_store.sklearn_codec import SklearnCodec
 from tidewheel.model_package import Package
 from tidewheel.model_package.packaging import package_model
 from tidewheel.pipeline import step
@@ -29,5 +29,5 @@ def model_packaging(model: Any, sample: pd.DataFrame, *, tolerance: float = 1e-6
 def _stored_bytes(model: Any) -> bytes:
     """The model as the artifact store would keep it: safe, and the same bytes for the same model."""
     buffer = io.BytesIO()
-    CodecTable.default().for_value(model).encode(model, buffer)
+    SklearnCodec().encode(model, buffer)  # boosters too: a package's native form is always skops
     return buffer.getvalue()

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tidewheel.core.errors import SchemaMismatchError
+from tidewheel.core.errors import SchemaMismatchError, TidewheelError
 from tidewheel.core.records import Check, Verdict
 from tidewheel.model_package import Champion, Package
+from tidewheel.model_package.signature import columns_of
 from tidewheel.pipeline import step
 from tidewheel.statistics import auc_difference, roc_auc
 
@@ -55,33 +57,32 @@ def model_validation(
     """
     champion_version = champion.version if champion else None
     digest = candidate.digest
-    problem = _problem(test, [label, block, *([baseline] if baseline else [])], label)
-    if problem:
+    needed = [label, block, *([baseline] if baseline else [])]
+    problem = _problem(test, needed, label)
+    scores = None
+    if not problem:
+        try:
+            scores = _score(candidate, test)
+        except TidewheelError as error:
+            problem = f"the candidate cannot score them: {error.what}"
+    if scores is None:
         check = Check(name="test rows", passed=False, row_count=len(test), message=problem)
         return Verdict(candidate_digest=digest, champion_version=champion_version, checks=(check,))
-    scores = _score(candidate, test)
-    rest = {"confidence": confidence, "resamples": resamples, "seed": seed}
+    measure = partial(
+        _against,
+        scores=scores,
+        labels=test[label].to_numpy(dtype=float),
+        blocks=test[block].astype(str).to_numpy(),
+        rest={"confidence": confidence, "resamples": resamples, "seed": seed},
+    )
+    both = f"{len(test):,} rows of both classes"
     checks = [
-        Check(name="test rows", passed=True, row_count=len(test), message=f"{len(test):,} rows of both classes"),
-        _against(
-            "baseline",
-            baseline or "a constant",
-            lambda: _baseline(test, baseline),
-            scores,
-            test,
-            label,
-            block,
-            0.0,
-            rest,
-        ),
+        Check(name="test rows", passed=True, row_count=len(test), message=both),
+        measure("baseline", baseline or "a constant", lambda: _baseline(test, baseline), minimum_gain=0.0),
     ]
     if champion is not None:
-        name = f"{champion.model} v{champion.version}"
-        checks.append(
-            _against(
-                "champion", name, lambda: _score(champion.package, test), scores, test, label, block, minimum_gain, rest
-            )
-        )
+        name, package = f"{champion.model} v{champion.version}", champion.package
+        checks.append(measure("champion", name, lambda: _score(package, test), minimum_gain=minimum_gain))
     return Verdict(candidate_digest=digest, champion_version=champion_version, checks=tuple(checks))
 
 
@@ -97,38 +98,56 @@ def _problem(test: pd.DataFrame, columns: list[str], label: str) -> str:
 
 
 def _score(package: Package, test: pd.DataFrame) -> np.ndarray:
+    if package.signature.task != "binary":
+        raise SchemaMismatchError(f"it is a {package.signature.task} model, which has no ROC AUC")
     names = [field.name for field in package.signature.inputs]
     missing = [name for name in names if name not in test.columns]
     if missing:
         raise SchemaMismatchError(f"it needs the columns {', '.join(map(repr, missing))}, which the test rows lack")
-    answers = package.open().predict({name: test[name].to_numpy() for name in names})
-    return answers["probability"].reshape(-1)
+    columns: dict[str, Any] = columns_of(test[[name for name in names if not _is_plain(test[name])]])
+    columns |= {name: test[name].to_numpy() for name in names if name not in columns}
+    return package.open().predict(columns)["probability"].reshape(-1)
+
+
+def _is_plain(values: pd.Series) -> bool:
+    """Whether its array is taken as it is, which is far quicker than value by value."""
+    return isinstance(values.dtype, np.dtype) and values.dtype.kind in "iufb"
 
 
 def _baseline(test: pd.DataFrame, column: str) -> np.ndarray:
-    return test[column].to_numpy(dtype=float) if column else np.zeros(len(test))
+    if not column:
+        return np.zeros(len(test))
+    try:
+        scores = test[column].to_numpy(dtype=float, na_value=np.nan)
+    except (TypeError, ValueError):
+        raise SchemaMismatchError(f"column {column!r} holds no numbers") from None
+    if not np.isfinite(scores).all():
+        raise SchemaMismatchError(f"{int((~np.isfinite(scores)).sum())} of its numbers are missing or infinite")
+    return scores
 
 
 def _against(
     kind: str,
     name: str,
     reference: Callable[[], np.ndarray],
+    *,
     scores: np.ndarray,
-    test: pd.DataFrame,
-    label: str,
-    block: str,
+    labels: np.ndarray,
+    blocks: np.ndarray,
     minimum_gain: float,
     rest: dict[str, Any],
 ) -> Check:
     try:
         other = reference()
-    except SchemaMismatchError as error:
+    except TidewheelError as error:
         return Check(name=f"better than {kind}", passed=False, message=f"{name} cannot be scored: {error.what}")
-    labels = test[label].to_numpy(dtype=float)
-    gain = auc_difference(labels, scores, other, test[block].astype(str).to_numpy(), **rest)
-    passed = not math.isnan(gain.low) and gain.low > minimum_gain
+    gain = auc_difference(labels, scores, other, blocks, **rest)
+    is_known = not math.isnan(gain.low)
+    passed = is_known and gain.low > minimum_gain
     own, theirs = roc_auc(labels, scores), roc_auc(labels, other)
-    interval = f"gain {gain.estimate:+.4f}, {rest['confidence']:.0%} interval {gain.low:+.4f} to {gain.high:+.4f}"
+    interval = f"{rest['confidence']:.0%} interval {gain.low:+.4f} to {gain.high:+.4f}"
+    if not is_known:
+        interval = f"no interval from {gain.blocks} block" + ("s" if gain.blocks != 1 else "")
     return Check(
         name=f"better than {kind}",
         passed=passed,
@@ -136,9 +155,10 @@ def _against(
         value=own,
         reference=theirs,
         difference=gain.estimate,
-        low=None if math.isnan(gain.low) else gain.low,
-        high=None if math.isnan(gain.high) else gain.high,
-        row_count=len(test),
-        message=f"AUC {own:.4f} against {theirs:.4f} of {name} on {len(test):,} rows: {interval}"
+        low=gain.low if is_known else None,
+        high=gain.high if is_known else None,
+        row_count=len(labels),
+        message=f"AUC {own:.4f} against {theirs:.4f} of {name} on {len(labels):,} rows: gain {gain.estimate:+.4f}, "
+        + interval
         + ("" if passed else f"; needed more than {minimum_gain:+.4f}"),
     )
