@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tidewheel.core.errors import ConversionError, SchemaMismatchError, UnreadableFileError
+from tidewheel.core.errors import ConversionError, ParameterError, SchemaMismatchError, UnreadableFileError
 from tidewheel.model_package import hist_gradient_forest, lightgbm_forest
 from tidewheel.model_package.boundary_rows import boundary_rows
 from tidewheel.model_package.forest import Forest
@@ -51,8 +51,11 @@ def package_model(
     Raises:
         ConversionError: the model has neither an exact ONNX form nor a safe native one, is not fitted, or the sample is
             empty or lacks columns.
+        ParameterError: no example, or a negative tolerance.
         SchemaMismatchError: a column of the sample is no feature, or holds infinity.
     """
+    if example_count < 1 or not tolerance >= 0:
+        raise ParameterError(f"example_count {example_count} must be at least 1 and tolerance {tolerance} not negative")
     original = OriginalModel(model, sample)
     try:
         runtime: RuntimeName = "onnx"

@@ -1,0 +1,218 @@
+"""A package's file may come from anyone: nothing of it is run, unpacked or believed."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import warnings
+import zipfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+
+from tidewheel.core.errors import UnreadableFileError
+from tidewheel.model_package import Package, package_model
+from tidewheel.model_package import archive as archive_file
+from tidewheel.model_package.archive import read_archive, write_archive
+from tidewheel.model_package.native_model import open_native
+
+
+@cache
+def good(kind: type = HistGradientBoostingClassifier) -> bytes:
+    x = pd.DataFrame({"a": np.arange(60.0), "b": np.arange(60) % 7})
+    buffer = io.BytesIO()
+    package_model(kind().fit(x, np.arange(60) // 30), x).write(buffer)
+    return buffer.getvalue()
+
+
+def entries(data: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def zipped(files: list[tuple[str, bytes]], compression: int = zipfile.ZIP_STORED) -> bytes:
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # zipfile warns about the names that these tests plant
+        with zipfile.ZipFile(buffer, "w", compression) as archive:
+            for name, content in files:
+                archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def read(tmp_path: Path, data: bytes) -> Package:
+    path = tmp_path / "package"
+    path.write_bytes(data)
+    return Package.read(path)
+
+
+class Bomb:
+    def __reduce__(self):
+        return (Path.touch, (Path("exploded"),))
+
+
+HOSTILE = {
+    "a pickle beside": lambda files: zipped([*files, ("model.pkl", pickle.dumps(Bomb()))]),
+    "a path that leaves": lambda files: zipped([*files, ("../../evil", b"x")]),
+    "an absolute path": lambda files: zipped([*files, ("/etc/evil", b"x")]),
+    "a folder": lambda files: zipped([*files, ("sub/", b"")]),
+    "an entry twice": lambda files: zipped([*files, files[0]]),
+    "compressed": lambda files: zipped(files, zipfile.ZIP_DEFLATED),
+    "without its manifest": lambda files: zipped([one for one in files if one[0] != "package.json"]),
+    "without examples": lambda files: zipped([one for one in files if one[0] != "examples.json"]),
+    "without parity": lambda files: zipped([one for one in files if one[0] != "parity.json"]),
+    "truncated": lambda files: zipped(files)[:-30],
+    "half": lambda files: zipped(files)[: len(zipped(files)) // 2],
+    "empty": lambda files: b"",
+    "no archive": lambda files: b"PK\x03\x04" + b"x" * 100,
+    "no entries": lambda files: zipped([]),
+    "a manifest that is no JSON": lambda files: zipped([(n, b"{" if n == "package.json" else c) for n, c in files]),
+    "a manifest in another encoding": lambda files: zipped(
+        [(n, b'{"format":1,"runtime":"\xff\xfe"}' if n == "package.json" else c) for n, c in files]
+    ),
+    "a deep manifest": lambda files: zipped(
+        [(n, b'{"format":1,"x":' + b"[" * 100_000 if n == "package.json" else c) for n, c in files]
+    ),
+    "deep examples": lambda files: zipped(
+        [(n, b'{"inputs":{"a":' + b"[" * 100_000 if n == "examples.json" else c) for n, c in files]
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_archive_is_refused(tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UnreadableFileError) as caught:
+        read(tmp_path, HOSTILE[kind](list(entries(good()).items())))
+    assert caught.value.where == str(tmp_path / "package")
+    assert [path.name for path in tmp_path.iterdir()] == ["package"]
+
+
+def test_an_archive_that_is_too_large_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive_file, "MAXIMUM_BYTES", 1000)
+    with pytest.raises(UnreadableFileError, match="at most 1,000 bytes"):
+        read(tmp_path, good())
+
+
+def test_a_size_that_lies_takes_no_memory(tmp_path):
+    data = bytearray(good())
+    place = data.rindex(b"PK\x01\x02")
+    data[place + 24 : place + 28] = (2**31 - 1).to_bytes(4, "little")
+    with pytest.raises(UnreadableFileError):
+        read(tmp_path, bytes(data))
+
+
+def manifest(**changes: object) -> bytes:
+    files = entries(good())
+    document = {**json.loads(files["package.json"]), **changes}
+    return zipped(list({**files, "package.json": json.dumps(document).encode()}.items()))
+
+
+def test_a_later_format_is_told_before_its_fields_are_read(tmp_path):
+    with pytest.raises(UnreadableFileError, match="format 2, this version reads 1"):
+        read(tmp_path, manifest(format=2, signature="of another shape"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"runtime": "pickle"},
+        {"signature": {"inputs": [], "outputs": [], "task": "regression"}},
+        {"signature": {"inputs": [{"name": "a", "kind": "float"}], "outputs": [], "task": "binary"}},
+    ],
+    ids=["runtime", "no inputs", "no classes"],
+)
+def test_a_manifest_that_cannot_be_is_refused(tmp_path, changes):
+    with pytest.raises(UnreadableFileError):
+        read(tmp_path, manifest(**changes))
+
+
+def test_a_model_of_another_signature_is_not_opened(tmp_path):
+    document = json.loads(entries(good())["package.json"])["signature"]
+    document["inputs"][0]["name"] = "other"
+    with pytest.raises(UnreadableFileError, match="does not take the fields"):
+        read(tmp_path, manifest(signature=document)).open()
+
+
+def test_a_package_without_its_model_is_told_when_opened(tmp_path):
+    files = entries(good())
+    del files["model.onnx"]
+    with pytest.raises(UnreadableFileError, match=r"no model\.onnx"):
+        read(tmp_path, zipped(list(files.items()))).open()
+    with pytest.raises(UnreadableFileError, match=r"no model\.skops"):
+        read(tmp_path, manifest(runtime="sklearn")).open()
+
+
+def test_bytes_that_are_no_onnx_are_told(tmp_path):
+    files = {**entries(good()), "model.onnx": b"nothing"}
+    with pytest.raises(UnreadableFileError, match="cannot be loaded"):
+        read(tmp_path, zipped(list(files.items()))).open()
+
+
+FORBIDDEN = ["builtins.eval", "builtins.exec", "os.system", "sklearn.datasets._base.load_files", "numpy.memmap"]
+
+
+@pytest.mark.parametrize("name", FORBIDDEN)
+def test_a_forged_native_model_builds_nothing(tmp_path, name):
+    module, _, function = name.rpartition(".")
+    text = {"__class__": "str", "__module__": "builtins", "__loader__": "JsonNode", "content": f'"touch {tmp_path}/x"'}
+    schema = {
+        "__class__": function,
+        "__module__": module,
+        "__loader__": "ConstructorFromReduceNode",
+        "content": {"__class__": "tuple", "__module__": "builtins", "__loader__": "TupleNode", "content": [text]},
+        "protocol": 2,
+    }
+    files = {**entries(good(LogisticRegression)), "model.skops": zipped([("schema.json", json.dumps(schema).encode())])}
+    package = read(tmp_path, zipped(list(files.items())))
+    with pytest.raises(UnreadableFileError, match=f"would load {name}"):
+        package.open()
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", pickle.dumps({"a": 1}), zipped([("a", b"b")])])
+def test_a_damaged_native_model_is_told(tmp_path, content):
+    package = read(tmp_path, good(LogisticRegression))
+    with pytest.raises(UnreadableFileError):
+        open_native({"model.skops": content}, package.signature)
+
+
+def test_what_is_no_model_is_not_taken_for_one(tmp_path):
+    package = read(tmp_path, good(LogisticRegression))
+    with pytest.raises(UnreadableFileError, match="no model"):
+        open_native({"model.skops": skops.io.dumps([1, 2])}, package.signature)
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_flipped_bytes_raise_nothing_else(tmp_path_factory, data):
+    content = bytearray(good())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.getbasetemp() / "flipped"
+    path.write_bytes(bytes(content[: data.draw(st.integers(len(content) // 2, len(content)))]))
+    try:
+        Package.read(path)
+    except UnreadableFileError:
+        pass  # anything else fails the test
+
+
+@given(st.dictionaries(st.sampled_from(sorted(archive_file.ALLOWED)), st.binary(max_size=200)))
+def test_what_is_written_is_read(tmp_path_factory, files):
+    files = {**files, "package.json": b"{}"}
+    path = tmp_path_factory.getbasetemp() / "round"
+    with open(path, "wb") as stream:
+        write_archive(files, stream)
+    assert read_archive(path) == files
+    backwards = io.BytesIO()
+    write_archive(dict(reversed(files.items())), backwards)
+    assert backwards.getvalue() == path.read_bytes()
