@@ -33,9 +33,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from tidewheel.artifact_store import CodecTable, LocalArtifactStore, codec_table, identity_of
+from tidewheel.artifact_store import LocalArtifactStore, codec_table, identity_of
 from tidewheel.core.errors import ArtifactCorruptError, TidewheelError
 from tidewheel.core.metrics import Metrics
+from tidewheel.model_package import Package, package_model
+from tidewheel.steps.model_packaging import model_packaging
+from tidewheel.workspace.codecs import codec_table as every_codec
 
 Samples = dict[str, Callable[[], Any]]
 
@@ -66,13 +69,13 @@ class CodecContract:
 
     @pytest.fixture
     def store(self, tmp_path: Path) -> LocalArtifactStore:
-        return LocalArtifactStore(tmp_path / "artifacts")
+        return LocalArtifactStore(tmp_path / "artifacts", every_codec())
 
     def test_its_identity_is_declared(self):
-        assert identity_of(CodecTable.default().for_identity(self.identity)) == self.identity
+        assert identity_of(every_codec().for_identity(self.identity)) == self.identity
 
     def test_its_types_are_found_by_name_as_by_value(self):
-        table = CodecTable.default()
+        table = every_codec()
         for name, value in self.each():
             assert table.find_for_type_names(codec_table._type_names(type(value))) == self.identity, name
             assert identity_of(table.for_value(value)) == self.identity, name
@@ -96,7 +99,7 @@ class CodecContract:
         for name, value in self.each():
             artifact = store.put(value)
             loaded = store.load(artifact)
-            if CodecTable.default().for_value(loaded).name == artifact.codec.partition("/")[0]:
+            if every_codec().for_value(loaded).name == artifact.codec.partition("/")[0]:
                 assert store.put(loaded).digest == artifact.digest, name
 
     def test_the_summary_is_json(self, store):
@@ -128,7 +131,7 @@ class CodecContract:
     def test_bytes_of_another_kind_are_told(self, tmp_path, foreign):
         path = tmp_path / "foreign"
         path.write_bytes(foreign)
-        codec = CodecTable.default().for_identity(self.identity)
+        codec = every_codec().for_identity(self.identity)
         if not self.refuses_foreign_bytes:
             codec.decode(path)
             return
@@ -385,11 +388,35 @@ class TestLightgbm(CodecContract):
         np.testing.assert_array_equal(predictions(found, at), predictions(expected, at))
 
 
-SUITES = [TestJson, TestBytes, TestFile, TestArrow, TestPandas, TestNumpy, TestFigure, TestSklearn, TestLightgbm]
+class TestPackage(CodecContract):
+    identity = "package/1"
+    samples: Samples = {
+        "onnx": lambda: package_model(native(HistGradientBoostingClassifier), rows()[0]),
+        "onnx of a booster": lambda: package_model(booster(), rows()[0]),
+        "native": lambda: model_packaging(prepared(LogisticRegression()), rows()[0]),
+        "native forest": lambda: model_packaging(prepared(RandomForestClassifier(5, random_state=3)), rows()[0]),
+    }
+
+    @staticmethod
+    def assert_equal(found: Any, expected: Any) -> None:
+        assert type(found) is type(expected) is Package
+        assert (found.manifest, found.examples, found.parity) == (expected.manifest, expected.examples, expected.parity)
+        assert found.files == expected.files
+        assert found.digest == expected.digest
+        found.check_examples()
+
+    def test_a_package_knows_the_digest_of_its_artifact(self, store):
+        for name, value in self.each():
+            assert store.put(value).digest == value.digest, name
+
+
+SUITES = [
+    TestJson, TestBytes, TestFile, TestArrow, TestPandas, TestNumpy, TestFigure, TestSklearn, TestLightgbm, TestPackage
+]  # fmt: skip
 
 
 def test_every_codec_has_a_suite():
-    assert {suite.identity for suite in SUITES} == set(codec_table._IDENTITIES.values())
+    assert {suite.identity for suite in SUITES} == {*codec_table._IDENTITIES.values(), "package/1"}
 
 
 @pytest.fixture(scope="session")
@@ -410,7 +437,7 @@ def digests_of_two_processes(tmp_path_factory: pytest.TempPathFactory) -> list[d
 
 def main(folder: str) -> None:
     """Stores every sample, and prints the digests by codec and sample."""
-    store = LocalArtifactStore(Path(folder))
+    store = LocalArtifactStore(Path(folder), every_codec())
     digests = {suite.identity: {name: store.put(value).digest for name, value in suite.each()} for suite in SUITES}
     print(json.dumps(digests))
 

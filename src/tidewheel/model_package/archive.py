@@ -17,11 +17,15 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 def write_archive(files: Mapping[str, bytes], stream: BinaryIO) -> None:
     """Writes files uncompressed, sorted and without times, so that equal content gives equal bytes."""
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+    # Not straight into the stream: zip writes other bytes where it cannot seek back.
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(files):
             entry = zipfile.ZipInfo(name, _EPOCH)
+            entry.create_system = 3  # also where zip would note another one
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, files[name])
+    stream.write(buffer.getbuffer())
 
 
 def read_archive(path: Path) -> dict[str, bytes]:

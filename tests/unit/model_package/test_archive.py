@@ -216,3 +216,20 @@ def test_what_is_written_is_read(tmp_path_factory, files):
     backwards = io.BytesIO()
     write_archive(dict(reversed(files.items())), backwards)
     assert backwards.getvalue() == path.read_bytes()
+
+
+class OneWay:
+    """A stream that can only be written, such as a socket or the artifact store's."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def write(self, data: bytes) -> int:
+        self.data += bytes(data)
+        return len(data)
+
+
+def test_the_bytes_do_not_depend_on_the_stream(tmp_path):
+    stream = OneWay()
+    read(tmp_path, good()).write(stream)
+    assert stream.data == good()
