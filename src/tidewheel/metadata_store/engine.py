@@ -18,6 +18,8 @@ from tidewheel.metadata_store.storage_errors import storage_errors
 # Writers wait for each other rather than fail; a transaction takes milliseconds, so only one that hangs gets here.
 BUSY_TIMEOUT_S = 600.0
 
+_DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
+
 
 def build_engine(url: str, *, create: bool) -> Engine:
     """The engine of a metadata database; the SQLite file and its folder are made when `create` allows it.
@@ -45,7 +47,7 @@ def _parse(url: str) -> URL:
         parsed = make_url(url)
     except exc.ArgumentError:
         parsed = None
-    if parsed is None or parsed.get_backend_name() not in ("sqlite", "postgresql"):
+    if parsed is None or parsed.drivername not in _DRIVERS:
         raise ParameterError(
             "the metadata database's URL is neither SQLite nor PostgreSQL",
             where="workspace.metadata_url",

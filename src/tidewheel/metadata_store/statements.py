@@ -17,7 +17,9 @@ def insert_new(connection: Connection, table: Table, *rows: Mapping[str, Any]) -
     """Inserts the rows that are not there yet, and returns how many were; a row that is there stays as it is."""
     inserted = 0
     for row in rows:
-        inserted += connection.execute(_insert(connection, table).values(dict(row)).on_conflict_do_nothing()).rowcount
+        # Drivers count rows of an INSERT differently; what it returns is sure.
+        statement = _insert(connection, table).values(dict(row)).on_conflict_do_nothing()
+        inserted += connection.execute(statement.returning(*table.primary_key)).first() is not None
     return inserted
 
 
@@ -42,6 +44,8 @@ def get_by_prefix(connection: Connection, table: Table, kind: str, prefix: str) 
     Raises:
         NotFoundError: none does, several do (they are named), or the prefix is shorter than `PREFIX_LENGTH`.
     """
+    if not prefix.isprintable():  # no id is, and PostgreSQL takes no NUL even to compare
+        raise NotFoundError(kind, prefix, known=_newest(connection, table))
     exact = find_record(connection, table, id=prefix)
     if exact is not None:
         return exact

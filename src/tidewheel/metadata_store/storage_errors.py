@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import exc
 
-from tidewheel.core.errors import ConflictError, StorageError, TidewheelError
+from tidewheel.core.errors import ConflictError, ParameterError, StorageError, TidewheelError
 
 _SQLITE = {
     "SQLITE_FULL": ("the disk is full", "free some space; nothing of this write was kept"),
@@ -40,6 +40,7 @@ def storage_errors(where: str) -> Iterator[None]:
     Raises:
         StorageError: disk full, read-only, damaged, or the server is not reachable.
         ConflictError: the write contradicts a recorded fact.
+        ParameterError: a value is one that the database cannot hold.
     """
     try:
         yield
@@ -48,6 +49,12 @@ def storage_errors(where: str) -> Iterator[None]:
             f"the write contradicts what is recorded: {_first_line(error.orig)}",
             where=where,
             next_step="nothing was written; read the fact again",
+        ) from error
+    except exc.DataError as error:
+        raise ParameterError(
+            f"a value cannot be stored: {_first_line(error.orig)}",
+            where=where,
+            next_step="names hold no NUL characters, numbers fit 64 bits",
         ) from error
     except exc.DBAPIError as error:
         raise _storage_error(error, where) from error

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import multiprocessing
+import subprocess
+import sys
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, inspect
+
+from tidewheel.core.errors import ConflictError, StorageError, WorkspaceVersionError
+from tidewheel.metadata_store import Database, schema
+from tidewheel.metadata_store.engine import build_engine
+from tidewheel.metadata_store.tables import metadata
+
+
+@pytest.fixture(params=["file", "postgresql"])
+def urls(request, tmp_path):
+    """A function that gives the address of another empty database each time."""
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgresql_url")
+    numbers = iter(range(100))
+    return lambda: f"sqlite:///{tmp_path / f'{next(numbers)}.db'}"
+
+
+def describe(engine):
+    """Everything that a schema consists of."""
+    inspector = inspect(engine)
+    return {
+        table: {
+            "columns": [(c["name"], str(c["type"]), c["nullable"]) for c in inspector.get_columns(table)],
+            "key": inspector.get_pk_constraint(table),
+            "foreign": sorted(map(str, [{**f, "referred_schema": None} for f in inspector.get_foreign_keys(table)])),
+            "unique": sorted(map(str, inspector.get_unique_constraints(table))),
+            "indexes": sorted(map(str, inspector.get_indexes(table))),
+        }
+        for table in inspector.get_table_names()
+    }
+
+
+def test_a_fresh_database_equals_a_migrated_one(urls):
+    fresh = build_engine(urls(), create=True)
+    schema.bring_up_to_date(fresh, create=True, where="")
+    migrated = build_engine(urls(), create=True)
+    with schema._exclusive(migrated) as connection:
+        schema.migrate(connection)
+    assert describe(fresh) == describe(migrated)
+    with migrated.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+        assert schema.read_version(connection) == schema.SCHEMA_VERSION
+    for engine in (fresh, migrated):
+        engine.dispose()
+
+
+def test_the_version_of_the_code_is_the_newest_migration():
+    config = Config()
+    config.set_main_option("script_location", "tidewheel.metadata_store:migrations")
+    config.set_main_option("path_separator", "os")
+    heads = ScriptDirectory.from_config(config).get_heads()
+    assert heads == [f"{schema.SCHEMA_VERSION:04}"]
+
+
+def test_a_newer_workspace_is_refused(urls):
+    url = urls()
+    database = Database.open(url)
+    with database.write() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0099'")
+    database.close()
+    with pytest.raises(WorkspaceVersionError, match=r"version 99; .* up to 1"):
+        Database.open(url)
+
+
+def test_an_older_workspace_is_migrated_once_while_others_wait(urls):
+    url = urls()
+    engine = build_engine(url, create=True)
+    with schema._exclusive(engine) as connection:
+        # What a workspace of a version before the first would look like: stamped, without tables.
+        connection.exec_driver_sql(schema._CREATE_VERSION)
+    engine.dispose()
+    context = multiprocessing.get_context("fork")
+    results = context.SimpleQueue()
+
+    def work():
+        import alembic.command
+
+        upgrade, calls = alembic.command.upgrade, []
+        alembic.command.upgrade = lambda *arguments: (calls.append(1), upgrade(*arguments))
+        original, schema.read_version = schema.read_version, lambda connection: original(connection) or 0
+        try:
+            database = Database.open(url)
+            results.put((database.schema_version, len(calls)))
+            database.close()
+        except BaseException as error:
+            results.put(repr(error))
+
+    processes = [context.Process(target=work) for _ in range(3)]
+    for process in processes:
+        process.start()
+    found = [results.get() for _ in processes]
+    for process in processes:
+        process.join()
+    assert sorted(found) == [(1, 0), (1, 0), (1, 1)]
+
+
+def test_a_migration_that_fails_leaves_nothing(urls, monkeypatch):
+    url = urls()
+
+    def fail(connection):
+        metadata.tables["run"].create(connection)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(schema, "_create", fail)
+    with pytest.raises(KeyboardInterrupt):
+        Database.open(url)
+    monkeypatch.undo()
+    Database.open(url).close()
+
+
+def test_a_missing_database_is_not_made_unasked(tmp_path):
+    path = tmp_path / "absent" / "metadata.db"
+    with pytest.raises(StorageError, match="tidewheel init"):
+        Database.open(f"sqlite:///{path}", create=False)
+    assert not path.parent.exists()
+
+
+def test_an_empty_database_is_not_filled_unasked(urls):
+    url = urls()
+    build_engine(url, create=True).dispose()
+    with pytest.raises(StorageError):
+        Database.open(url, create=False)
+
+
+def test_foreign_keys_hold_in_a_new_database(urls):
+    database = Database.open(urls())
+    with pytest.raises(ConflictError), database.write() as connection:
+        connection.exec_driver_sql("INSERT INTO model_alias VALUES ('m', 'champion', 1)")
+    database.close()
+
+
+def test_opening_a_current_workspace_imports_neither_alembic_nor_the_orm_nor_postgresql(tmp_path):
+    url = f"sqlite:///{tmp_path / 'metadata.db'}"
+    code = (
+        "import sys\nfrom tidewheel.metadata_store import Database, RunStore\n"
+        f"RunStore(Database.open({url!r})).list()\n"
+        "heavy = ('alembic', 'sqlalchemy.orm', 'sqlalchemy.dialects.postgresql', 'psycopg', 'mako')\n"
+        "print([name for name in sys.modules if name.startswith(heavy)])"
+    )
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == "[]"
+
+
+def test_a_workspace_of_another_program_is_told_apart(tmp_path):
+    path = tmp_path / "metadata.db"
+    path.write_bytes(b"this is no database, it only has its name" * 100)
+    with pytest.raises(StorageError, match="no SQLite database"):
+        Database.open(f"sqlite:///{path}")
+
+
+def test_the_file_is_in_write_ahead_mode(tmp_path):
+    path = tmp_path / "metadata.db"
+    Database.open(f"sqlite:///{path}").close()
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    engine.dispose()
