@@ -226,9 +226,18 @@ def _text(field: Field, row: int, value: Any) -> str:
         if field.allows_null:
             return ""
         raise _misfit(field, row, None)
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not (value.isascii() or _is_unicode(value)):
         raise _misfit(field, row, value)
     return value
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether UTF-8 can say it; Python's texts may hold half of a surrogate pair, which ONNX Runtime does not take."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _misfit(field: Field, row: int, value: Any) -> SchemaMismatchError:

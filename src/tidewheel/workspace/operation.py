@@ -58,7 +58,6 @@ def record_operation(stores: Stores, name: str, parameters: Mapping[str, Any], e
     )
     with RunLock(stores.folder / "runs" / run.id):
         stores.runs.create(run)
-        stores.events.attach_run(event.id, run.id)
         stores.executions.create(execution)
         try:
             yield operation

@@ -61,6 +61,7 @@ def test_rows_become_columns():
         ("distance", [[1.0], 1], "row 0 has [1.0] (list)"),
         ("carrier", ["UA", 5], "'carrier' takes string, but row 1 has 5 (int)"),
         ("carrier", [b"UA", "UA"], "(bytes)"),
+        ("carrier", ["é", "\ud800"], "row 1 has '\\ud800' (str)"),
         ("carrier", "UA", "'carrier' needs one value per row, but has a str"),
         ("carrier", {"UA": 1, "DL": 2}, "has a dict"),
         ("carrier", None, "has a NoneType"),

@@ -9,7 +9,7 @@ import pandas as pd
 
 from flights.baseline import BASELINE, late_share_by_carrier_and_hour
 from flights.departures import NEW_YORK, flight_id, start_of
-from flights.features import FEATURES, build_features
+from flights.features import FEATURES, as_categories, build_features
 from tidewheel import StopRun
 from tidewheel.pipeline import step
 
@@ -76,7 +76,7 @@ def data_preparation(
         name: part.assign(**{BASELINE: late_share_by_carrier_and_hour(parts["train"], part)})
         for name, part in parts.items()
     }
-    return Splits(**scored, sample=_sample(parts["train"], sample_rows))
+    return Splits(**scored, sample=as_categories(_sample(parts["train"], sample_rows)))
 
 
 def _labelled(features: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,110 @@
+"""Moves closed segments into the table `predictions`, each exactly once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+
+from tidewheel.core.clock import utc_now
+from tidewheel.core.errors import ConflictError
+from tidewheel.core.records import Prediction, Snapshot
+from tidewheel.core.records.record import Record
+from tidewheel.metadata_store import Segment, SegmentStore
+from tidewheel.prediction_log.segments import closed_segments
+from tidewheel.table_store import PyIcebergTableStore
+
+TABLE = "predictions"
+PROPERTY = "tidewheel.segment."
+_TIME = pa.timestamp("us", tz="UTC")
+SCHEMA = pa.schema(
+    [
+        ("prediction_id", pa.string()),
+        ("request_id", pa.string()),
+        ("endpoint", pa.string()),
+        ("place", pa.string()),
+        ("model", pa.string()),
+        ("version", pa.int64()),
+        ("package_digest", pa.string()),
+        ("inputs", pa.string()),
+        ("outputs", pa.string()),
+        ("score", pa.float64()),
+        ("at", _TIME),
+        ("recorded_at", _TIME),
+    ]
+)
+
+
+class MoveResult(Record, frozen=True, kw_only=True):
+    """What a move did.
+
+    Attributes:
+        rows: how many predictions were added.
+        segment_ids: the segments they came in.
+        damaged: segments with a line that is no prediction, set aside with the suffix `.bad`.
+        snapshot: of the table afterwards; None when nothing was moved.
+    """
+
+    rows: int
+    segment_ids: tuple[str, ...]
+    damaged: tuple[str, ...] = ()
+    snapshot: Snapshot | None = None
+
+
+def move_segments(folder: Path, tables: PyIcebergTableStore, segments: SegmentStore) -> MoveResult:
+    """Moves all closed segments; whatever is killed in the middle, the next move goes on and adds nothing twice.
+
+    The segment's id is a property of the snapshot that brings its rows, and the append refuses an id that the table has,
+    so two movers and a crash before the bookkeeping are both harmless.
+    """
+    moved, damaged, rows, snapshot = [], [], 0, None
+    for path in closed_segments(folder):
+        identifier = path.name.split(".")[0]
+        if segments.find(identifier) is None:
+            try:
+                table = _read(path)
+            except msgspec.DecodeError:
+                path.rename(path.with_suffix(".bad"))
+                damaged.append(identifier)
+                continue
+            snapshot = _append(tables, table, identifier)
+            segments.put(
+                Segment(
+                    id=identifier,
+                    snapshot_id=snapshot.snapshot_id,
+                    row_count=len(table),
+                    recorded_at=utc_now(),
+                )
+            )
+            moved.append(identifier)
+            rows += len(table)
+        path.unlink(missing_ok=True)
+    return MoveResult(rows=rows, segment_ids=tuple(moved), damaged=tuple(damaged), snapshot=snapshot)
+
+
+def _append(tables: PyIcebergTableStore, table: pa.Table, identifier: str) -> Snapshot:
+    if not tables.exists(TABLE):
+        try:
+            tables.create(TABLE, SCHEMA)
+        except ConflictError:  # another mover made it
+            pass
+    key = PROPERTY + identifier
+    try:
+        return tables.append(TABLE, table, properties={key: str(len(table))}, unless=(key,))
+    except ConflictError:
+        known = tables.find_by_property(TABLE, key)
+        if known is None:
+            raise
+        return known
+
+
+def _read(path: Path) -> pa.Table:
+    records = [Prediction.from_json(line) for line in path.read_bytes().splitlines()]
+    columns = {
+        "prediction_id": [one.id for one in records],
+        "inputs": [msgspec.json.encode(one.inputs).decode() for one in records],
+        "outputs": [msgspec.json.encode(one.outputs).decode() for one in records],
+    }
+    plain = {name: [getattr(one, name) for one in records] for name in SCHEMA.names if name not in columns}
+    return pa.table({name: ({**columns, **plain})[name] for name in SCHEMA.names}, schema=SCHEMA)

@@ -1,0 +1,98 @@
+"""Asks an endpoint: a small client on the standard library, with one connection that is kept."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from tidewheel.core.errors import DeploymentError, NotFoundError, SchemaMismatchError, StorageError
+
+TIMEOUT_S = 60.0
+_DATATYPES = {bool: "BOOL", int: "INT64", float: "FP64", str: "BYTES"}
+
+
+class InferenceClient:
+    """A connection to one server; use it in a `with` block, from one thread.
+
+    Args:
+        url: `http://host:port`.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._url = url
+        self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
+
+    def predict(
+        self,
+        model: str,
+        columns: Mapping[str, Sequence[Any]],
+        *,
+        prediction_ids: Sequence[str] | None = None,
+        at: datetime | None = None,
+    ) -> dict[str, list[Any]]:
+        """Answers by output name, and the ids under `prediction_id`.
+
+        Args:
+            columns: plain values by field, None for missing.
+            prediction_ids: one per row; made by the server when not given.
+            at: the time that it then was, for a server with a virtual clock.
+
+        Raises:
+            SchemaMismatchError: the server refused the request, with its reason.
+            NotFoundError: the server does not serve this model.
+            StorageError: the server cannot write its log.
+            DeploymentError: the server does not answer.
+        """
+        body: dict[str, Any] = {"inputs": [_tensor(name, list(values)) for name, values in columns.items()]}
+        if prediction_ids is not None:
+            body["parameters"] = {"prediction_ids": list(prediction_ids)}
+        headers = {"Content-Type": "application/json"}
+        if at is not None:
+            headers["Tidewheel-At"] = at.isoformat()
+        answer = self._ask(f"/v2/models/{quote(model, safe='')}/infer", msgspec.json.encode(body), headers, model)
+        outputs = {one["name"]: one["data"] for one in answer["outputs"]}
+        return {"prediction_id": answer["parameters"]["prediction_ids"], **outputs}
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._connection.close()
+
+    def _ask(self, path: str, body: bytes, headers: dict[str, str], model: str) -> Any:
+        try:
+            self._connection.request("POST", path, body, headers)
+            response = self._connection.getresponse()
+            data = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            raise DeploymentError(
+                f"the endpoint does not answer: {error}", where=self._url, next_step="see `tidewheel status`"
+            ) from error
+        answer = msgspec.json.decode(data)
+        if response.status == http.HTTPStatus.OK:
+            return answer
+        if response.status == http.HTTPStatus.NOT_FOUND:
+            raise NotFoundError("model", model, where=self._url, next_step=answer["error"])
+        if response.status == http.HTTPStatus.SERVICE_UNAVAILABLE:
+            raise StorageError(answer["error"], where=self._url)
+        raise SchemaMismatchError(answer["error"], where=self._url)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _tensor(name: str, values: list[Any]) -> dict[str, Any]:
+    kinds = {type(value) for value in values if value is not None}
+    kind = float if kinds == {int, float} or not kinds else kinds.pop() if len(kinds) == 1 else str
+    return {"name": name, "shape": [len(values)], "datatype": _DATATYPES.get(kind, "BYTES"), "data": values}

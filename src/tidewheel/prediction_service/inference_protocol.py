@@ -1,0 +1,151 @@
+"""Requests and answers of the Open Inference Protocol v2, REST form (kserve/open-inference-protocol, `rest`).
+
+Tensors carry one feature each, of shape [n] or [n, 1], `data` flat or nested. Answers are flat.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+
+from tidewheel.core.identifier import new_id
+from tidewheel.model_package.signature import Field, OutputField, Signature
+from tidewheel.prediction_service.refusal import Refusal
+
+_INTEGERS = {f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)}
+_FLOATS = {"FP16", "FP32", "FP64"}
+_ACCEPTED = {
+    "float": _FLOATS | _INTEGERS,
+    "integer": _INTEGERS | _FLOATS,
+    "boolean": {"BOOL"},
+    "string": {"BYTES"},
+}
+_DATATYPES = {"float": "FP64", "integer": "INT64", "boolean": "BOOL", "string": "BYTES"}
+
+
+class Tensor(msgspec.Struct, kw_only=True):
+    """One input tensor."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    data: list[Any]
+    parameters: dict[str, Any] = {}
+
+
+class InferRequest(msgspec.Struct, kw_only=True):
+    """The body of an infer request."""
+
+    inputs: list[Tensor]
+    id: str = ""
+    parameters: dict[str, Any] = {}
+    outputs: list[dict[str, Any]] = []
+
+
+class Question(msgspec.Struct, frozen=True):
+    """A request that is understood: columns by field, and an id per row."""
+
+    id: str
+    columns: dict[str, list[Any]]
+    prediction_ids: list[str]
+
+
+_decoder = msgspec.json.Decoder(InferRequest)
+
+
+def read_request(body: bytes, signature: Signature) -> Question:
+    """Understands a request.
+
+    Raises:
+        Refusal: with status 400, naming the field.
+    """
+    try:
+        request = _decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Refusal(400, f"the body is no infer request: {error}") from None
+    fields = {field.name: field for field in signature.inputs}
+    columns: dict[str, list[Any]] = {}
+    for tensor in request.inputs:
+        if tensor.name in columns:
+            raise Refusal(400, f"input {tensor.name!r} comes twice")
+        field = fields.get(tensor.name)
+        if field is None:
+            raise Refusal(400, f"unexpected input {tensor.name!r}; the model takes {', '.join(fields)}")
+        columns[tensor.name] = _column(tensor, field)
+    missing = [name for name in fields if name not in columns]
+    if missing:
+        raise Refusal(400, f"missing input {', '.join(map(repr, missing))}")
+    count = len(next(iter(columns.values())))
+    if not count:
+        raise Refusal(400, "the request has no rows")
+    for name, values in columns.items():
+        if len(values) != count:
+            raise Refusal(400, f"input {name!r} has {len(values)} rows, others have {count}")
+    identifier = request.id or new_id()
+    return Question(identifier, columns, _prediction_ids(request, identifier, count))
+
+
+def _column(tensor: Tensor, field: Field) -> list[Any]:
+    if tensor.datatype not in _ACCEPTED[field.kind]:
+        raise Refusal(400, f"input {tensor.name!r} takes {_DATATYPES[field.kind]}, not datatype {tensor.datatype!r}")
+    values = tensor.data
+    if values and all(isinstance(one, list) for one in values):
+        if any(len(one) != 1 for one in values):
+            raise Refusal(400, f"input {tensor.name!r}: each row holds one value")
+        values = [one[0] for one in values]
+    if any(size < 0 for size in tensor.shape) or len(tensor.shape) not in (1, 2) or tensor.shape[1:] not in ([], [1]):
+        raise Refusal(400, f"input {tensor.name!r} has shape {tensor.shape}, not [n] or [n, 1]")
+    if math.prod(tensor.shape) != len(values):
+        raise Refusal(400, f"input {tensor.name!r} has shape {tensor.shape} but {len(values)} values")
+    return values
+
+
+def _prediction_ids(request: InferRequest, identifier: str, count: int) -> list[str]:
+    given = request.parameters.get("prediction_ids")
+    if given is None:
+        return [identifier] if count == 1 else [f"{identifier}-{row}" for row in range(count)]
+    if not isinstance(given, list) or not all(isinstance(one, str) and one for one in given):
+        raise Refusal(400, "parameters.prediction_ids must be a list of texts")
+    if len(given) != count or len(set(given)) != count:
+        raise Refusal(400, f"parameters.prediction_ids must be {count} different texts, one for each row")
+    return given
+
+
+def write_answer(question: Question, answers: dict[str, Any], model: str, version: int) -> bytes:
+    """The answer's body; outputs are flat, of several numbers per row of shape [n, k]."""
+    outputs = [
+        {
+            "name": name,
+            "shape": list(values.shape),
+            "datatype": {"f": "FP64", "i": "INT64"}.get(values.dtype.kind, "BYTES"),
+            "data": values.ravel().tolist(),
+        }
+        for name, values in answers.items()
+    ]
+    return msgspec.json.encode(
+        {
+            "model_name": model,
+            "model_version": str(version),
+            "id": question.id,
+            "outputs": outputs,
+            "parameters": {"prediction_ids": question.prediction_ids},
+        }
+    )
+
+
+def describe_model(model: str, version: int, signature: Signature) -> dict[str, Any]:
+    """The answer to a metadata request."""
+    return {
+        "name": model,
+        "versions": [str(version)],
+        "platform": "onnx_onnxv1",
+        "inputs": [_told(field) for field in signature.inputs],
+        "outputs": [_told(field) for field in signature.outputs],
+    }
+
+
+def _told(field: Field | OutputField) -> dict[str, Any]:
+    width = getattr(field, "width", 1)
+    return {"name": field.name, "datatype": _DATATYPES[field.kind], "shape": [-1] if width == 1 else [-1, width]}
