@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import zipfile
 from pathlib import Path
@@ -125,14 +124,3 @@ def _is_sklearn_data_class(name: str) -> bool:
     except ImportError:
         return False
     return isinstance(found, type) and found.__module__.startswith("sklearn.")
-
-
-def repack(entries: dict[str, bytes]) -> bytes:
-    """A zip archive that depends on its entries only: in the order given, uncompressed, without dates or rights."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in entries.items():
-            info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-            info.create_system = 3
-            archive.writestr(info, content)
-    return buffer.getvalue()

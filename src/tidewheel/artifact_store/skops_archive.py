@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tidewheel.artifact_store.numpy_codec import canonical_array
-from tidewheel.artifact_store.sklearn_codec import repack
+from tidewheel.artifact_store.zip_form import repack
 
 # Attributes that hold a memory address: a text vectorizer remembers which list of stop words it has checked, and checks
 # again when the number differs.

@@ -30,7 +30,6 @@ def command(name: str, *, example: str, **settings: Any) -> Callable[[Callable[.
     """
 
     def declare(function: Callable[..., Any]) -> click.Command:
-        @click.pass_context
         @functools.wraps(function)
         def guarded(context: click.Context, /, *args: Any, **kwargs: Any) -> Any:
             context.ensure_object(dict)["json"] = kwargs.get("as_json", False)
@@ -40,8 +39,11 @@ def command(name: str, *, example: str, **settings: Any) -> Callable[[Callable[.
                 tell_error(error, as_json=kwargs.get("as_json", False))
                 context.exit(exit_code.of_error(error))
 
-        with_json: Any = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(guarded)
-        declared: click.Command = click.command(name, epilog=f"Example:  {example}", **settings)(with_json)
+        passing: Any = click.pass_context
+        as_json: Any = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+        declared: click.Command = click.command(name, epilog=f"Example:  {example}", **settings)(
+            as_json(passing(guarded))
+        )
         return declared
 
     return declare

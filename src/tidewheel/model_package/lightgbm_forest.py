@@ -27,6 +27,8 @@ _LINKS: dict[str, tuple[Task, Literal["identity", "logistic", "softmax", "exp"]]
     "gamma": ("regression", "exp"),
 }
 
+# `dump_model` writes the infinite threshold that parts missing from known as this, because JSON has no infinity.
+_INFINITE = 1e300
 _ZERO = 1.0000000180025095e-35  # kZeroThreshold, 1e-35 in float32: what is not larger counts as zero
 
 
@@ -99,6 +101,8 @@ def _categories(
 
 def _effective(threshold: float) -> float:
     """The threshold that says in plain doubles what LightGBM says after it took the tiniest numbers for zero."""
+    if abs(threshold) >= _INFINITE:
+        return math.copysign(math.inf, threshold)
     if abs(threshold) > _ZERO:
         return threshold
     return _ZERO if threshold >= 0.0 else math.nextafter(-_ZERO, -math.inf)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    from tidewheel.pipeline.plan import InputSpec, Plan, PlanNode
+# Plans draw themselves with these functions, so their types cannot be imported here.
+Plan = Any
+PlanNode = Any
+InputSpec = Any
 
 
 def to_text(plan: Plan) -> str:

@@ -55,8 +55,8 @@ class MoveResult(Record, frozen=True, kw_only=True):
 def move_segments(folder: Path, tables: PyIcebergTableStore, segments: SegmentStore) -> MoveResult:
     """Moves all closed segments; whatever is killed in the middle, the next move goes on and adds nothing twice.
 
-    The segment's id is a property of the snapshot that brings its rows, and the append refuses an id that the table has,
-    so two movers and a crash before the bookkeeping are both harmless.
+    The segment's id is a property of the snapshot that brings its rows, and the append refuses an id that the table
+    has, so two movers and a crash before the bookkeeping are both harmless.
     """
     moved, damaged, rows, snapshot = [], [], 0, None
     for path in closed_segments(folder):

@@ -1,4 +1,4 @@
-"""Appends answered requests to a segment file, before the answer leaves. In the server: standard library and msgspec."""
+"""Appends answered requests to a segment file, before the answer leaves."""
 
 from __future__ import annotations
 

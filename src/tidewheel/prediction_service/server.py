@@ -1,4 +1,4 @@
-"""The server's process: `python -m tidewheel.prediction_service.server FOLDER`; see `deployment/local.py` for the folder.
+"""The server's process: `python -m tidewheel.prediction_service.server FOLDER`, an endpoint's folder.
 
 It watches `desired.json` and swaps the model in between two requests, after the new one was verified and has answered
 its examples. SIGUSR1 closes the log's segment; SIGTERM ends it after the requests that are under way.

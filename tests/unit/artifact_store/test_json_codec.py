@@ -122,7 +122,7 @@ def test_the_order_of_a_dict_does_not_matter(value):
         10**300,
         "\ud800 lone",
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_classes_come_back_as_themselves(value):
     found = from_text(to_text(value))

@@ -22,7 +22,8 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
 
 from tidewheel.artifact_store import LocalArtifactStore
-from tidewheel.artifact_store.sklearn_codec import SklearnCodec, repack
+from tidewheel.artifact_store.sklearn_codec import SklearnCodec
+from tidewheel.artifact_store.zip_form import repack
 from tidewheel.core.errors import CodecNotFoundError, ParameterError, UnreadableFileError
 
 X = np.random.default_rng(3).normal(size=(120, 3))

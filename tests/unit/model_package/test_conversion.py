@@ -161,6 +161,16 @@ def test_lightgbm_whose_categories_no_split_used_is_exact():
     assert {field.name: field.domain for field in package.signature.inputs}["airport"] == ("JFK", "LGA")
 
 
+def test_lightgbm_that_parts_missing_from_known_is_exact():
+    x, _ = flights()
+    model = lightgbm.LGBMClassifier(**QUIET).fit(x[["distance"]], x["distance"].isna().to_numpy().astype(int))
+    assert "threshold=inf" in model.booster_.model_to_string()
+    package = package_model(model, x[["distance"]])
+    assert_exact(model, x[["distance"]], package)
+    far = pd.DataFrame({"distance": [1e300, math.nextafter(1e300, math.inf), -1.7e308, 1.7e308]})
+    assert_exact(model, far, package_model(model, far))
+
+
 def test_lightgbm_of_three_texts_is_exact():
     x, y = flights()
     model = lightgbm.LGBMClassifier(**QUIET).fit(x, three(y, x))
