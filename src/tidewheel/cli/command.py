@@ -41,9 +41,8 @@ def command(name: str, *, example: str, **settings: Any) -> Callable[[Callable[.
 
         passing: Any = click.pass_context
         as_json: Any = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
-        declared: click.Command = click.command(name, epilog=f"Example:  {example}", **settings)(
-            as_json(passing(guarded))
-        )
+        decorate: Any = click.command(name, epilog=f"Example:  {example}", **settings)
+        declared: click.Command = decorate(as_json(passing(guarded)))
         return declared
 
     return declare
