@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -18,26 +17,11 @@ import msgspec
 from tidewheel.core.digest import digest_value
 from tidewheel.core.identifier import new_id
 from tidewheel.core.records import Record
+from tidewheel.source_repository.distribution import Distribution
 
 _METADATA = (".dist-info", ".egg-info")
 _FRESH_S = 1.0
 _FORMAT = 1
-
-
-class Distribution(Record, frozen=True, kw_only=True):
-    """An installed distribution.
-
-    Attributes:
-        name: normalised.
-        version: as its metadata says.
-        requires: `name` or `name[extra]` of what it needs here (markers evaluated), by extra; `""` is without extras.
-        editable: folders and files of its packages when it is installed in editable form.
-    """
-
-    name: str
-    version: str
-    requires: dict[str, tuple[str, ...]] = {}
-    editable: tuple[str, ...] = ()
 
 
 class DistributionIndex(Record, frozen=True, kw_only=True):
@@ -150,13 +134,3 @@ def write_cache(path: Path, data: bytes) -> None:
     except OSError:
         with contextlib.suppress(OSError):
             partial.unlink()
-
-
-def normalise_name(name: str) -> str:
-    """A distribution's name as the Python packaging specification compares it.
-
-    Example:
-        >>> normalise_name("Scikit_Learn")
-        'scikit-learn'
-    """
-    return re.sub(r"[-_.]+", "-", name).lower()

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from packaging.markers import default_environment
 from packaging.requirements import InvalidRequirement, Requirement
 
-from tidewheel.source_repository.distribution_index import Distribution, normalise_name
+from tidewheel.source_repository.distribution import Distribution, normalise_name
 
 
 def read_installed(folders: Sequence[str]) -> tuple[dict[str, Distribution], dict[str, tuple[str, ...]]]:

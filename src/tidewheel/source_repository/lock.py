@@ -9,7 +9,7 @@ from pathlib import Path
 from tidewheel.core.digest import digest_bytes, digest_value
 from tidewheel.core.errors import UnreadableFileError
 from tidewheel.core.records import Runtime
-from tidewheel.source_repository.distribution_index import normalise_name
+from tidewheel.source_repository.distribution import normalise_name
 
 _TOML = ("uv.lock", "poetry.lock", "pdm.lock")
 _OTHERS = ("conda-lock.yml", "conda-lock.yaml", "Pipfile.lock")

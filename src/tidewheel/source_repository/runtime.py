@@ -9,7 +9,8 @@ from pathlib import Path
 
 from tidewheel.core.digest import digest_value
 from tidewheel.core.records import Runtime
-from tidewheel.source_repository.distribution_index import DistributionIndex, normalise_name, read_index
+from tidewheel.source_repository.distribution import normalise_name
+from tidewheel.source_repository.distribution_index import DistributionIndex, read_index
 from tidewheel.source_repository.plain_sources import digest_packages, find_package
 
 _ALWAYS = "tidewheel"
