@@ -57,7 +57,7 @@ def test_versions_are_those_that_are_installed():
 
 
 def test_all_distributions_are_named_when_nobody_says_which():
-    installed = {distribution_index.normalise_name(one.name) for one in importlib.metadata.distributions()}
+    installed = {distribution.normalise_name(one.name) for one in importlib.metadata.distributions()}
     assert read_runtime().distributions.keys() == installed | {"tidewheel"}
 
 
