@@ -15,6 +15,7 @@ import pytest
 from tidewheel.core.errors import UnreadableFileError
 from tidewheel.core.records import Runtime
 from tidewheel.source_repository import distribution_index, lock_digest, lock_mismatches, plain_sources, read_runtime
+from tidewheel.source_repository.distribution import normalise_name
 from tidewheel.source_repository.installed import read_installed
 
 
@@ -57,7 +58,7 @@ def test_versions_are_those_that_are_installed():
 
 
 def test_all_distributions_are_named_when_nobody_says_which():
-    installed = {distribution.normalise_name(one.name) for one in importlib.metadata.distributions()}
+    installed = {normalise_name(one.name) for one in importlib.metadata.distributions()}
     assert read_runtime().distributions.keys() == installed | {"tidewheel"}
 
 
