@@ -13,8 +13,9 @@ import os
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import msgspec
 import uvicorn
@@ -120,6 +121,7 @@ def _listen(spec: EndpointSpec) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((spec.host, spec.port))
+        listening.listen(2048)  # before the state says ready: a request that comes now waits until it is accepted
     except OSError as error:
         listening.close()
         raise DeploymentError(
@@ -129,12 +131,22 @@ def _listen(spec: EndpointSpec) -> socket.socket:
     return listening
 
 
-def main(folder: Path) -> int:
-    """Runs the server of an endpoint's folder; 1 when it could not start, with the reason in the file `failed`."""
-    with (folder / "server.lock").open("ab") as lock:
+def _is_taken(lock: BinaryIO) -> bool:
+    """Takes the lock, unless a server has it; those who only look whether one does hold it for a moment too."""
+    for _ in range(50):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            time.sleep(0.01)
+        else:
+            return True
+    return False
+
+
+def main(folder: Path) -> int:
+    """Runs the server of an endpoint's folder; 1 when it could not start, with the reason in the file `failed`."""
+    with (folder / "server.lock").open("ab") as lock:
+        if not _is_taken(lock):
             return 0  # another server was first, and serves what is desired
         try:
             spec = EndpointSpec.from_json((folder / "desired.json").read_bytes())

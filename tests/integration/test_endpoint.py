@@ -1,0 +1,206 @@
+"""A real server process on the loopback address: answers, refusals, the log, swaps and deaths."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import socket
+import time
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+from lightgbm import LGBMClassifier
+
+from tidewheel.artifact_store import LocalArtifactStore
+from tidewheel.core.config import ServingConfig
+from tidewheel.core.errors import DeploymentError, SchemaMismatchError
+from tidewheel.core.records import Deployment, Prediction
+from tidewheel.deployment import LocalDeployment
+from tidewheel.model_package import package_model
+from tidewheel.prediction_log.segments import closed_segments, recover
+from tidewheel.prediction_service.client import InferenceClient
+from tidewheel.workspace.codecs import codec_table
+
+ROW = {"x": [0.5], "kind": ["a"]}
+
+
+def make_package(seed: int):
+    random = np.random.default_rng(seed)
+    frame = pd.DataFrame({"x": random.normal(size=400), "kind": pd.Categorical(random.choice(["a", "b"], 400))})
+    label = (frame["x"] + (frame["kind"] == "a") + random.normal(size=400) > 0.5).astype(int)
+    model = LGBMClassifier(n_estimators=5 + seed, verbose=-1, n_jobs=1).fit(frame, label)
+    return package_model(model, frame.head(50))
+
+
+@pytest.fixture(scope="module")
+def packages():
+    return [make_package(1), make_package(2)]
+
+
+@pytest.fixture
+def place(tmp_path, packages):
+    store = LocalArtifactStore(tmp_path / "artifacts", codec_table())
+    place = LocalDeployment(
+        tmp_path / "endpoints",
+        artifacts=store,
+        serving=ServingConfig(),
+        server_module="tidewheel.prediction_service.server",
+        is_clock_virtual=True,
+    )
+    place.digests = [store.put(package).digest for package in packages]
+    yield place
+    place.take_down("model")
+
+
+def deployment(place, version: int) -> Deployment:
+    now = datetime.now(UTC)
+    return Deployment(
+        id=f"d{version}",
+        endpoint="model",
+        place="dev",
+        model="model",
+        version=version,
+        package_digest=place.digests[version - 1],
+        event_id="e",
+        at=now,
+        recorded_at=now,
+    )
+
+
+def logged(tmp_path) -> list[Prediction]:
+    folder = tmp_path / "prediction_log"
+    recover(folder)
+    lines = [line for path in closed_segments(folder) for line in path.read_bytes().splitlines()]
+    return [Prediction.from_json(line) for line in lines]
+
+
+def post(url: str, body: bytes, headers: dict[str, str] | None = None) -> tuple[int, dict]:
+    request = urllib.request.Request(url, body, headers or {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def test_the_answer_is_the_package_s_and_is_in_the_log(place, packages, tmp_path):
+    state = place.reconcile(deployment(place, 1))
+    with InferenceClient(state.url) as client:
+        answer = client.predict("model", ROW, prediction_ids=["p1"], at=datetime(2013, 4, 1, tzinfo=UTC))
+    assert answer["probability"] == packages[0].open().predict(ROW)["probability"].tolist()
+    place.close_segments("model")
+    (row,) = logged(tmp_path)
+    assert (row.id, row.version, row.at.year, row.score) == ("p1", 1, 2013, answer["probability"][0])
+
+
+def tensor(name, datatype, data, shape=None):
+    return {"name": name, "datatype": datatype, "shape": shape or [len(data)], "data": data}
+
+
+X, KIND = tensor("x", "FP64", [0.5]), tensor("kind", "BYTES", ["a"])
+
+
+def test_bad_requests_are_refused_with_the_field_and_never_logged(place, tmp_path):
+    state = place.reconcile(deployment(place, 1))
+    infer = f"{state.url}/v2/models/model/infer"
+    bad = [
+        (b"{", 400, "no infer request"),
+        (b'{"inputs": [{"name": "x", "datatype": "FP64", "shape": [1], "data": [NaN]}]}', 400, "no infer request"),
+        (b"\xff\xfe", 400, "no infer request"),
+        (json.dumps({"inputs": [X]}).encode(), 400, "missing input 'kind'"),
+        (json.dumps({"inputs": [X, KIND, tensor("y", "FP64", [1])]}).encode(), 400, "unexpected input 'y'"),
+        (json.dumps({"inputs": [X, X, KIND]}).encode(), 400, "'x' comes twice"),
+        (json.dumps({"inputs": [tensor("x", "FP64", ["5"]), KIND]}).encode(), 400, "field 'x' takes float"),
+        (json.dumps({"inputs": [tensor("x", "BYTES", ["5"]), KIND]}).encode(), 400, "'x' takes FP64"),
+        (json.dumps({"inputs": [tensor("x", "FP64", [1.0], [2]), KIND]}).encode(), 400, "shape [2] but 1 values"),
+        (json.dumps({"inputs": [tensor("x", "FP64", []), tensor("kind", "BYTES", [])]}).encode(), 400, "no rows"),
+        (json.dumps({"inputs": [tensor("x", "FP64", [1.0, 2.0]), KIND]}).encode(), 400, "others have"),
+    ]
+    for body, status, said in bad:
+        found, answer = post(infer, body)
+        assert found == status, body
+        assert said in answer["error"]
+    assert post(infer, b" " * (9 << 20))[0] == 413
+    assert post(infer, b"{}", {"Content-Type": "text/csv"})[0] == 415
+    assert post(f"{state.url}/v2/models/other/infer", b"{}")[0] == 404
+    assert post(f"{state.url}/v2/models/model", b"{}")[0] == 405
+    assert post(f"{state.url}/nowhere", b"{}")[0] == 404
+    place.close_segments("model")
+    assert logged(tmp_path) == []
+
+
+def test_a_new_version_swaps_in_on_the_same_port_and_process(place, packages):
+    before = place.reconcile(deployment(place, 1))
+    with InferenceClient(before.url) as client:
+        client.predict("model", ROW)
+        after = place.reconcile(deployment(place, 2))
+        answer = client.predict("model", ROW)
+    assert (after.pid, after.url, after.version) == (before.pid, before.url, 2)
+    assert answer["probability"] == packages[1].open().predict(ROW)["probability"].tolist()
+
+
+def test_a_damaged_package_is_refused_and_the_old_version_goes_on(place, tmp_path):
+    state = place.reconcile(deployment(place, 1))
+    path = LocalArtifactStore(tmp_path / "artifacts").path_of(place.digests[1])
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(DeploymentError, match="not what was registered"):
+        place.reconcile(deployment(place, 2))
+    with InferenceClient(state.url) as client:
+        assert client.predict("model", ROW)["label"] in ([0], [1])
+
+
+def has_ended(place) -> bool:
+    """True once the kernel let go of the lock of a killed server; its sockets close a moment before."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        if place.state("model").status == "dead":
+            return True
+        time.sleep(0.005)
+    return False
+
+
+@pytest.mark.timeout(180)
+def test_after_twenty_kills_the_log_holds_what_was_answered_and_nothing_else(place, tmp_path):
+    answered: list[str] = []
+    for moment in range(20):
+        state = place.reconcile(deployment(place, 1))
+        until = time.monotonic() + random.Random(moment).uniform(0.0, 0.3)
+        with InferenceClient(state.url) as client:
+            while time.monotonic() < until:
+                answered += client.predict("model", ROW, prediction_ids=[f"p{len(answered)}"])["prediction_id"]
+            os.kill(state.pid, signal.SIGKILL)
+            with pytest.raises(DeploymentError):
+                client.predict("model", ROW, prediction_ids=["after"])
+        assert has_ended(place)
+        assert sorted(row.id for row in logged(tmp_path)) == sorted(answered)
+    assert place.reconcile(deployment(place, 1)).url == state.url
+
+
+def test_a_port_in_use_is_told_with_the_next_step(tmp_path, packages):
+    store = LocalArtifactStore(tmp_path / "artifacts", codec_table())
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        place = LocalDeployment(
+            tmp_path / "endpoints",
+            artifacts=store,
+            serving=ServingConfig(port=taken.getsockname()[1]),
+            server_module="tidewheel.prediction_service.server",
+            is_clock_virtual=False,
+        )
+        place.digests = [store.put(packages[0]).digest]
+        with pytest.raises(DeploymentError, match=r"cannot be listened on(.|\n)*serving\.port"):
+            place.reconcile(deployment(place, 1))
+
+
+def test_the_client_raises_what_the_server_says(place):
+    state = place.reconcile(deployment(place, 1))
+    with InferenceClient(state.url) as client, pytest.raises(SchemaMismatchError, match="missing input 'kind'"):
+        client.predict("model", {"x": [1.0]})
