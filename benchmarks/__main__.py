@@ -1,4 +1,7 @@
-"""`python -m benchmarks [NAME ...]`: measures, prints a table, writes .benchmarks/latest.json; 1 when a promise is broken."""
+"""`python -m benchmarks [NAME ...]`: measures, prints a table, writes .benchmarks/latest.json.
+
+The exit code is 1 when a promise is broken.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,6 @@ BENCHES = (
     "many_runs",
     "append_rows",
     "sql_on_snapshot",
-    "light_imports",
 )
 LATEST = Path(".benchmarks/latest.json")
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-PROJECT = Path(__file__).parent / "project"
+PROJECTS = Path(__file__).parent / "projects"
 TIDEWHEEL = str(Path(sys.executable).with_name("tidewheel"))
 
 
@@ -60,17 +60,17 @@ def median(costs: Sequence[Cost]) -> Cost:
 
 
 def interleaved(measures: Sequence[Callable[[int], Cost]], repeats: int) -> list[Cost]:
-    """The medians of several measures that take turns, so that a noisy moment meets all; each gets the turn's number."""
+    """The medians of several measures that take turns, so that noise meets all; each gets the turn's number."""
     turns = [[measure(turn) for measure in measures] for turn in range(repeats)]
     return [median(costs) for costs in zip(*turns, strict=True)]
 
 
 @contextmanager
-def bench_project() -> Iterator[Path]:
-    """A fresh copy of the measured project, committed to Git."""
-    with tempfile.TemporaryDirectory(prefix="tidewheel-bench-") as name:
-        folder = Path(name)
-        shutil.copytree(PROJECT, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+def project(name: str) -> Iterator[Path]:
+    """A fresh copy of a measured project, committed to Git."""
+    with tempfile.TemporaryDirectory(prefix="tidewheel-bench-") as place:
+        folder = Path(place)
+        shutil.copytree(PROJECTS / name, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
         git = ["git", "-c", "user.name=bench", "-c", "user.email=bench@localhost", "-c", "commit.gpgsign=false"]
         for arguments in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "The measured project"]):
             subprocess.run([*git, *arguments], cwd=folder, check=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from benchmarks.measurement import TIDEWHEEL, Cost, bench_project, cost_of, interleaved
+from benchmarks.measurement import TIDEWHEEL, Cost, cost_of, interleaved, project
 from benchmarks.result import Result
 
 REPEATS = 7
@@ -35,7 +35,7 @@ for name in range(10):
 
 def run() -> list[Result]:
     """Ten steps, the same again from the cache, and a further step."""
-    with bench_project() as folder:
+    with project("light") as folder:
         (folder / "bare.py").write_text(BARE)
         bare, ten, cached, many = _costs(folder)
     return [

@@ -1,14 +1,10 @@
-"""The pipelines that are measured."""
+"""Pipelines whose values are numbers: what is measured is Tidewheel alone."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from tidewheel.pipeline import pipeline, step
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @step
@@ -20,18 +16,6 @@ def increment(number: int) -> int:
 def sleep(number: int, *, seconds: float) -> int:
     time.sleep(seconds)
     return number
-
-
-@step
-def make_array(start: int, *, megabytes: int) -> np.ndarray:
-    import numpy as np
-
-    return np.arange(start, start + megabytes * 125_000, dtype=np.float64)
-
-
-@step
-def shift(array: np.ndarray) -> np.ndarray:
-    return array + 1.0
 
 
 @pipeline
@@ -47,9 +31,3 @@ def naps(*, steps: int = 32, seconds: float = 0.25, start: int = 0) -> None:
     """Steps that wait, independent of each other."""
     for number in range(steps):
         sleep(start + number, seconds=seconds)
-
-
-@pipeline
-def large(*, megabytes: int = 200, start: int = 0) -> None:
-    """An array through three steps."""
-    shift(shift(make_array(start, megabytes=megabytes)))
