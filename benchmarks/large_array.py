@@ -2,7 +2,7 @@
 
 Baseline: a bare script that does the same without workers or records: after each step it saves the array, hashes the
 file with BLAKE3 and maps it for the next. Compared are wall time and the resident memory of the largest process; pages
-of mapped files count in both.
+of mapped files count in both. Each turn writes new files, as each run does.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ def kept(name, array):
     return np.load(name, mmap_mode="r")
 
 start, megabytes = int(sys.argv[1]), int(sys.argv[2])
-value = kept("0.npy", np.arange(start, start + megabytes * 125_000, dtype=np.float64))
-value = kept("1.npy", value + 1.0)
-value = kept("2.npy", value + 1.0)
+value = kept(f"{start}-0.npy", np.arange(start, start + megabytes * 125_000, dtype=np.float64))
+value = kept(f"{start}-1.npy", value + 1.0)
+value = kept(f"{start}-2.npy", value + 1.0)
 """
 
 

@@ -6,26 +6,27 @@ controller or a crash in the middle repeats nothing. The controller never judges
 
 from __future__ import annotations
 
-import os
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 
-from tidewheel.core.errors import ConfigError, ConflictError, ParameterError, TidewheelError
+from tidewheel.core.errors import ConfigError, ParameterError, TidewheelError
+from tidewheel.core.records import ModelVersion
 from tidewheel.core.records.record import Record
 from tidewheel.loop.monitors import look
-from tidewheel.loop.promotions import promote_approved
-from tidewheel.loop.starts import start_pending
+from tidewheel.loop.promotions import ask_gate_again, promote_approved
+from tidewheel.loop.starts import continue_interrupted, start_pending
 from tidewheel.loop.triggers import fire
+from tidewheel.loop.turn import WAIT_S, Turn, take_turn
 from tidewheel.orchestrator import Listener
 from tidewheel.orchestrator.progress import silent
 from tidewheel.workspace import Workspace
-from tidewheel.workspace.champions import local_deployment
+from tidewheel.workspace.champions import follow, local_deployment
+from tidewheel.workspace.declaration import ModelDeclaration
 from tidewheel.workspace.mirror import mirror_models
+from tidewheel.workspace.views import RunView
 
-LEASE = "controller"
-LEASE_S = 3600.0
+ROUNDS = 3
+"""How often one tick brings a candidate before the gate; what is still open then is the next tick's."""
 
 
 class TickReport(Record, frozen=True, kw_only=True):
@@ -48,54 +49,57 @@ class TickReport(Record, frozen=True, kw_only=True):
     problems: tuple[str, ...] = ()
 
 
-def tick(workspace: Workspace, *, at: datetime | None = None, listener: Listener = silent) -> TickReport:
-    """Looks and acts once.
+def tick(
+    workspace: Workspace, *, at: datetime | None = None, listener: Listener = silent, wait_s: float = WAIT_S
+) -> TickReport:
+    """Looks and acts once, when it is this controller's turn.
 
     Args:
         at: where to move the virtual clock first.
         listener: is told of the progress of runs.
+        wait_s: how long to wait for another controller that is at work.
 
     Raises:
-        ConflictError: another controller is ticking, or the clock would go back.
+        ConflictError: another controller was at work all the time, or the clock would go back.
         ConfigError: `at` is given and the workspace's clock is the wall's.
     """
-    with _lease(workspace):
+    with take_turn(workspace.folder, workspace.stores.leases, wait_s=wait_s) as turn:
         _move_clock(workspace, at)
-        return _Tick(workspace, listener).carry_out()
+        return _Tick(workspace, listener, turn).carry_out()
 
 
 class _Tick:
-    def __init__(self, workspace: Workspace, listener: Listener) -> None:
+    def __init__(self, workspace: Workspace, listener: Listener, turn: Turn) -> None:
         self._workspace = workspace
+        self._stores = workspace.stores
         self._listener = listener
+        self._turn = turn
         self._lines: list[str] = []
         self._problems: list[str] = []
+        self._runs: list[str] = []
+        self._events: list[str] = []
 
     def carry_out(self) -> TickReport:
-        workspace, stores = self._workspace, self._workspace.stores
         self._settle_interrupted()
-        self._collect()
-        models = workspace.project.declared().models
-        signals = [signal for model in models.values() for signal in look(stores, model)]
+        self._step(self._collect)
+        models = list(self._workspace.project.declared().models.values())
+        signals = [signal for model in models for signal in look(self._stores, model)]
         for signal in signals:
             self._say(
                 f"signal: {signal.model} v{signal.version}: {'ALARM ' if signal.is_alarm else ''}{signal.message}"
             )
-        events = [event for model in models.values() for event in fire(stores, model)]
-        for event in events:
+        for event in [event for model in models for event in fire(self._stores, model)]:
             self._say(f"event: {event.key} starts {event.subject}")
-        runs = list(start_pending(workspace, self._listener))
-        for run in runs:
-            self._say(f"run: {run.id} of {run.record.pipeline} {run.status} {run.record.reason}".rstrip())
-        promoted = [version for model in models.values() for version in promote_approved(workspace, model, self._say)]
-        self._reconcile()
-        self._mirror()
+            self._events.append(event.id)
+        promoted = self._run_and_promote(models)
+        self._reconcile(models)
+        self._step(self._mirror)
         return TickReport(
-            at=stores.clock.now(),
+            at=self._stores.clock.now(),
             lines=tuple(self._lines) or ("nothing to do",),
             signals=tuple(signal.id for signal in signals),
-            events=tuple(event.id for event in events),
-            runs=tuple(run.id for run in runs),
+            events=tuple(self._events),
+            runs=tuple(self._runs),
             promoted=tuple(f"{version.model}/{version.version}" for version in promoted),
             problems=tuple(self._problems),
         )
@@ -108,27 +112,68 @@ class _Tick:
         rows = self._workspace.collect()
         if rows:
             self._say(f"collected {rows:,} predictions")
+        for path in sorted((self._stores.folder / "prediction_log").glob("*.bad")):
+            self._fail(f"segment {path.name} of the prediction log is damaged and was set aside: correct or remove it")
 
-    def _reconcile(self) -> None:
-        stores = self._workspace.stores
-        place = local_deployment(stores)
-        for desired in stores.deployments.active():
-            state = place.state(desired.endpoint)
-            if state is not None and state.is_alive and state.package_digest == desired.package_digest:
+    def _run_and_promote(self, models: list[ModelDeclaration]) -> list[ModelVersion]:
+        promoted: list[ModelVersion] = []
+        for _ in range(ROUNDS):
+            self._turn.check()
+            self._tell(list(continue_interrupted(self._workspace, self._listener, self._fail)))
+            self._tell(list(start_pending(self._workspace, self._listener, self._fail)))
+            self._turn.check()
+            promoted += [one for model in models if (one := promote_approved(self._stores, model.name, self._say))]
+            asked = [event for model in models if (event := ask_gate_again(self._stores, model, self._say))]
+            self._events += [event.id for event in asked]
+            if not asked:
+                break
+        return promoted
+
+    def _tell(self, runs: list[RunView]) -> None:
+        for run in runs:
+            self._say(f"run: {run.id} of {run.record.pipeline} {run.status} {run.record.reason}".rstrip())
+            self._runs.append(run.id)
+
+    def _reconcile(self, models: list[ModelDeclaration]) -> None:
+        self._turn.check()
+        for model in models:
+            self._step(lambda name=model.name: self._follow(name))
+        place = local_deployment(self._stores)
+        living = place.list()
+        active = {desired.endpoint: desired for desired in self._stores.deployments.active()}
+        for state in living:
+            if state.endpoint not in active:  # it was taken down in the desired state, and then somebody died
+                place.take_down(state.endpoint)
+                self._say(f"endpoint {state.endpoint} is taken down")
+        for desired in active.values():
+            known = place.state(desired.endpoint)
+            if known is not None and known.is_alive and known.package_digest == desired.package_digest:
                 continue
             try:
-                state = place.reconcile(desired)
-                self._say(f"endpoint {desired.endpoint} answers again at {state.url}")
+                known = place.reconcile(desired)
+                self._say(f"endpoint {desired.endpoint} answers again at {known.url}")
             except TidewheelError as error:
-                self._problems.append(str(error))
-                self._say(f"endpoint {desired.endpoint} does not come up: {error.what}")
+                self._fail(f"endpoint {desired.endpoint} does not come up: {error.what}")
+
+    def _follow(self, model: str) -> None:
+        state = follow(self._stores, model)
+        if state is not None:
+            self._say(f"endpoint {state.endpoint} answers with v{state.version}")
 
     def _mirror(self) -> None:
+        for line in mirror_models(self._stores):
+            self._say(f"MLflow: {line}")
+
+    def _step(self, act: Callable[[], None]) -> None:
+        """What goes wrong here does not end the tick."""
         try:
-            mirror_models(self._workspace.stores)
+            act()
         except TidewheelError as error:
-            self._problems.append(str(error))
-            self._say(f"MLflow was not written: {error.what}")
+            self._fail(str(error))
+
+    def _fail(self, told: str) -> None:
+        self._problems.append(told)
+        self._say(f"problem: {told.splitlines()[0]}")
 
     def _say(self, line: str) -> None:
         self._lines.append(line)
@@ -147,15 +192,3 @@ def _move_clock(workspace: Workspace, at: datetime | None) -> None:
     if at.tzinfo is None:
         raise ParameterError(f"{at} has no time zone")
     workspace.stores.clock_row.set(at)
-
-
-@contextmanager
-def _lease(workspace: Workspace) -> Iterator[None]:
-    owner = f"{socket.gethostname()}/{os.getpid()}"
-    leases = workspace.stores.leases
-    if not leases.acquire(LEASE, owner, LEASE_S):
-        raise ConflictError("another controller is ticking", next_step="wait until it has ended")
-    try:
-        yield
-    finally:
-        leases.release(LEASE, owner)

@@ -130,6 +130,7 @@ class ModelStore:
         at: datetime,
         *,
         expected: ModelState | None = None,
+        verdict_digest: str | None = None,
     ) -> ModelVersion:
         """Changes a version's state. Atomic: the current row and the history together, by compare-and-swap.
 
@@ -140,6 +141,7 @@ class ModelStore:
             event_id: the cause.
             at: workspace clock.
             expected: what it must be now; None for whatever it is.
+            verdict_digest: the verdict that the new state rests on; None to keep the one there is.
 
         Raises:
             ConflictError: it is not in the expected state.
@@ -151,7 +153,9 @@ class ModelStore:
             assert row is not None, "versions are never deleted"
             if expected is not None and row.state != expected:
                 raise ConflictError(f"version {version} of model {name!r} is {row.state!r}, not {expected!r}")
-            changed = msgspec.structs.replace(ModelVersion.from_json(row.record), state=state, reason=reason)
+            known = ModelVersion.from_json(row.record)
+            digest = known.verdict_digest if verdict_digest is None else verdict_digest
+            changed = msgspec.structs.replace(known, state=state, reason=reason, verdict_digest=digest)
             connection.execute(
                 update(table).where(table.c.model == name, table.c.version == version).values(_row(changed))
             )

@@ -77,6 +77,35 @@ class ModelRegistry:
 
         return self._models.register(model, package.digest, build)
 
+    def judge_again(
+        self,
+        version: ModelVersion,
+        *,
+        verdict_digest: str,
+        state: ModelState,
+        reason: str,
+        event_id: str,
+        at: datetime,
+    ) -> ModelVersion:
+        """Gives a registered version the verdict of a later run of its pipeline.
+
+        What is in production or was retired keeps its state: a gate that holds the champion against itself says
+        nothing about it.
+        """
+        is_live = self._aliases.get(version.model, CHAMPION) == version.version
+        if version.verdict_digest == verdict_digest or is_live or version.state == "retired":
+            return version
+        return self._models.set_state(
+            version.model,
+            version.version,
+            state,
+            reason,
+            event_id,
+            at,
+            expected=version.state,
+            verdict_digest=verdict_digest,
+        )
+
     def get(self, model: str, version: int) -> ModelVersion:
         """A version.
 

@@ -7,6 +7,7 @@ from tidewheel.core.errors import NotFoundError
 from tidewheel.core.identifier import new_id
 from tidewheel.core.records import Deployment, EndpointState, Event, ModelVersion, Verdict
 from tidewheel.deployment import LocalDeployment
+from tidewheel.metadata_store import ArtifactRecordStore
 from tidewheel.model_registry import ModelRegistry
 from tidewheel.workspace.operation import record_operation
 from tidewheel.workspace.stores import Stores
@@ -51,13 +52,26 @@ def verdict_of(stores: Stores, model: str, version: int) -> Verdict | None:
     """The verdict of a version, None when no gate judged it.
 
     Raises:
-        ArtifactMissingError, ArtifactCorruptError: it is not as it was recorded.
+        NotFoundError, ArtifactMissingError, ArtifactCorruptError: it is not as it was recorded.
     """
-    found = stores.models.get(model, version)
-    outputs = (one for execution in stores.executions.list(found.run_id) for one in execution.outputs.values())
-    artifact = next((one for one in outputs if one.digest == found.verdict_digest), None)
-    verdict: Verdict | None = stores.artifacts.load(artifact, as_type=Verdict) if artifact else None
+    digest = stores.models.get(model, version).verdict_digest
+    if not digest:
+        return None
+    artifact = ArtifactRecordStore(stores.database).find(digest)
+    if artifact is None:
+        raise NotFoundError("verdict", digest[:16], where=f"{model} v{version}", next_step="run its pipeline again")
+    verdict: Verdict = stores.artifacts.load(artifact, as_type=Verdict)
     return verdict
+
+
+def cause_of(stores: Stores, version: ModelVersion) -> Event:
+    """The event behind a version's present state: of the run that judged it last.
+
+    Raises:
+        NotFoundError: its record is missing.
+    """
+    judged = [change.event_id for change in stores.models.history(version.model, version.version) if change.event_id]
+    return stores.events.get(judged[-1] if judged else stores.runs.get(version.run_id).event_id)
 
 
 def roll_back(stores: Stores, model: str, event: Event, *, reason: str) -> ModelVersion:
@@ -99,6 +113,24 @@ def deploy(stores: Stores, model: str, endpoint: str, event: Event, *, version: 
         operation.inputs["package"] = chosen.package
         stores.deployments.create(deployment, expected=active.id if active else None)
         return local_deployment(stores).reconcile(deployment)
+
+
+def follow(stores: Stores, model: str) -> EndpointState | None:
+    """Brings a champion to its endpoint that was promoted after the endpoint's deployment was decided.
+
+    A promotion and what follows from it are two decisions; this is the second one, whoever was killed between them. A
+    version that was deployed by name stays until the next promotion.
+
+    Raises:
+        DeploymentError: the server did not come up; what answered before still does.
+    """
+    active = stores.deployments.find_active(PLACE, model)
+    moves = stores.aliases.history(model, "champion")
+    if active is None or not moves or moves[-1].to_version == active.version:
+        return None
+    if moves[-1].recorded_at < active.recorded_at:
+        return None
+    return deploy(stores, model, model, stores.events.get(moves[-1].event_id))
 
 
 def undeploy(stores: Stores, endpoint: str, event: Event) -> None:

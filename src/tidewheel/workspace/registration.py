@@ -22,6 +22,8 @@ def register_models(
 ) -> list[ModelVersion]:
     """Registers the package of every model whose pipeline this is; a digest already registered gives that version.
 
+    Such a version takes over the verdict of this run, which compares it with today's champion.
+
     The snapshots that the run read are tagged with the version's name, so that no expiry takes them.
 
     Raises:
@@ -42,8 +44,9 @@ def _register(
         )
     verdict_artifact = _output(plan, executions, model.verdict)
     state, reason = _state(stores, verdict_artifact)
-    snapshots = _snapshots(stores, executions)
-    version, is_new = ModelRegistry(stores.models, stores.aliases, stores.artifacts).register(
+    snapshots, at = _snapshots(stores, executions), stores.clock.now()
+    registry = ModelRegistry(stores.models, stores.aliases, stores.artifacts)
+    version, is_new = registry.register(
         model.name,
         package,
         run=run,
@@ -54,11 +57,14 @@ def _register(
         verdict_digest=verdict_artifact.digest if verdict_artifact else "",
         state=state,
         reason=reason,
-        at=stores.clock.now(),
+        at=at,
     )
-    if is_new:
-        for snapshot in snapshots:
-            stores.tables.tag(snapshot.table, snapshot.snapshot_id, f"{model.name}-v{version.version}")
+    if not is_new and verdict_artifact is not None:
+        version = registry.judge_again(
+            version, verdict_digest=verdict_artifact.digest, state=state, reason=reason, event_id=run.event_id, at=at
+        )
+    for snapshot in version.snapshots:  # also of a version that is known: a crash may have come before its tags
+        stores.tables.tag(snapshot.table, snapshot.snapshot_id, f"{model.name}-v{version.version}")
     return version
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from tidewheel.core.records.record import Record
 
-EventKind = Literal["request", "schedule", "snapshot", "signal", "resume"]
+EventKind = Literal["request", "schedule", "snapshot", "signal", "champion", "resume"]
 
 
 class Evidence(Record, frozen=True, kw_only=True):
@@ -29,7 +29,8 @@ class Event(Record, frozen=True, kw_only=True):
 
     Attributes:
         id: sortable by creation.
-        kind: which rule fired; `request` is a person or program that asked.
+        kind: which rule fired; `request` is a person or program that asked, `champion` that another version
+            became it before a candidate was promoted.
         subject: what is to be started: a pipeline's or a model's name, or an operation.
         evidence: what it rests on.
         key: two events with one key are the same event; a trigger that fires twice writes once.
