@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tidewheel.orchestrator.fingerprint import explain_difference
+    from tidewheel.orchestrator.fork_server import ForkServer
+    from tidewheel.orchestrator.in_process import InProcessWorkers
     from tidewheel.orchestrator.interrupted import collect_reports
     from tidewheel.orchestrator.local import LocalOrchestrator
     from tidewheel.orchestrator.prepared_run import PreparedRun, ResolvedNode, StepCode
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "explain_difference": "fingerprint",
+    "ForkServer": "fork_server",
+    "InProcessWorkers": "in_process",
     "collect_reports": "interrupted",
     "LocalOrchestrator": "local",
     "PreparedRun": "prepared_run",
@@ -29,6 +33,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "ForkServer",
+    "InProcessWorkers",
     "Listener",
     "LocalOrchestrator",
     "PreparedRun",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -22,6 +22,7 @@ POLL_S = 0.25
 class Workers(Protocol):
     """Processes that carry out requests; see ForkServer."""
 
+    def preload(self, packages: Sequence[str]) -> None: ...
     def start(self, key: str, folder: Path, log: Path) -> None: ...
     def kill(self, key: str) -> None: ...
     def wait(self, timeout_s: float | None) -> list[Exit]: ...
@@ -90,7 +91,8 @@ class Attempts:
         self._end_late()
         pause = self._pause_s()
         if not self._running:
-            time.sleep(pause)
+            if self._queue:
+                time.sleep(pause)
             return []
         return [self._end(ended) for ended in self._workers.wait(pause) if ended.key in self._running]
 

@@ -45,13 +45,13 @@ def preload(packages: Iterable[str]) -> None:
                 importlib.import_module(module)
             except ImportError:
                 break
+    gc.collect()
+    gc.freeze()  # keeps the collector from touching, and so copying, shared pages in the workers
 
 
 def serve(run_request: RunRequest, packages: Iterable[str]) -> None:
     """Serves commands until standard input ends."""
     preload(packages)
-    gc.collect()
-    gc.freeze()  # keeps the collector from touching, and so copying, shared pages in the workers
     _ForkLoop(run_request).serve()
 
 
@@ -99,6 +99,9 @@ class _ForkLoop:
             for pid, key in self._keys.items():
                 if key == command["kill"]:
                     _kill_group(pid, command["signal"])
+            return
+        if "preload" in command:
+            preload(command["preload"])
             return
         pid = os.fork()
         if pid == 0:

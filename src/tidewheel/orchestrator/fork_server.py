@@ -42,14 +42,20 @@ class ForkServer:
 
     Args:
         worker_module: the module that is run with `-m`, as its own layer names it.
-        packages: heavy packages that are imported once, before the first fork.
     """
 
-    def __init__(self, worker_module: str, packages: Sequence[str] = ()) -> None:
-        self._command = [sys.executable, "-m", worker_module, "fork-server", *packages]
+    def __init__(self, worker_module: str) -> None:
+        self._command = [sys.executable, "-m", worker_module, "fork-server"]
+        self._packages: tuple[str, ...] = ()
         self._process: subprocess.Popen[bytes] | None = None
         self._running: dict[str, int] = {}
         self._buffer = b""
+
+    def preload(self, packages: Sequence[str]) -> None:
+        """Names heavy packages that are imported once, before the next worker is forked."""
+        self._packages = tuple(packages)
+        if self._process is not None and packages:
+            self._send({"preload": self._packages})
 
     def start(self, key: str, folder: Path, log: Path) -> None:
         """Starts a worker on the request in `folder`; its output is appended to `log`."""
@@ -113,7 +119,7 @@ class ForkServer:
     def _send(self, command: dict[str, Any]) -> None:
         if self._process is None:
             self._process = subprocess.Popen(
-                self._command,
+                [*self._command, *self._packages],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=_environment(),

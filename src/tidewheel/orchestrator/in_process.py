@@ -6,6 +6,7 @@ import importlib
 import os
 import resource
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 from tidewheel.orchestrator.fork_server import Exit
@@ -20,6 +21,9 @@ class InProcessWorkers:
     def __init__(self, worker_module: str) -> None:
         self._module = worker_module
         self._ended: list[Exit] = []
+
+    def preload(self, packages: Sequence[str]) -> None:
+        """Does nothing: a step imports what it needs."""
 
     def start(self, key: str, folder: Path, log: Path) -> None:
         """Runs the request in `folder` to its end."""

@@ -16,8 +16,6 @@ from tidewheel.core.records import Execution, Run, RunStatus
 from tidewheel.metadata_store import ClosureMissStore, ExecutionStore, RunStore
 from tidewheel.orchestrator.attempts import Attempts, Workers
 from tidewheel.orchestrator.binding import codec_problems
-from tidewheel.orchestrator.fork_server import ForkServer
-from tidewheel.orchestrator.in_process import InProcessWorkers
 from tidewheel.orchestrator.prepared_run import PreparedRun
 from tidewheel.orchestrator.progress import Listener, Progress, silent
 from tidewheel.orchestrator.run_in_progress import RunInProgress, finished_run
@@ -31,9 +29,9 @@ class LocalOrchestrator:
 
     Args:
         workspace: the workspace's folder; logs and reports go to `runs/` in it.
-        worker_module: the module that workers are started as, from a layer above.
+        workers: carry out the steps; closed after a run.
         width: workers at a time; 0 for one per core.
-        is_debug: run the steps one by one in this process.
+        is_cancellable: whether Ctrl-C and SIGTERM end the run in order; without it they act as ever.
     """
 
     name = "local"
@@ -46,18 +44,18 @@ class LocalOrchestrator:
         executions: ExecutionStore,
         misses: ClosureMissStore,
         artifacts: LocalArtifactStore,
-        worker_module: str,
+        workers: Workers,
         width: int = 0,
-        is_debug: bool = False,
+        is_cancellable: bool = True,
     ) -> None:
         self._workspace = workspace
         self._runs = runs
         self._executions = executions
         self._misses = misses
         self._artifacts = artifacts
-        self._worker_module = worker_module
+        self._workers = workers
         self._width = width or os.cpu_count() or 1
-        self._is_debug = is_debug
+        self._is_cancellable = is_cancellable
 
     def folder_of(self, run_id: str) -> Path:
         """Where a run's logs, requests and reports are."""
@@ -88,35 +86,29 @@ class LocalOrchestrator:
                 problems,
                 next_step="return tables, arrays, JSON values, dataclasses, bytes, files, figures or supported models",
             )
-        workers: Workers = (
-            InProcessWorkers(self._worker_module)
-            if self._is_debug
-            else ForkServer(self._worker_module, prepared.packages)
-        )
+        self._workers.preload(prepared.packages)
         with RunLock(self.folder_of(prepared.run.id)):
             self._runs.create(prepared.run)
             if on_start is not None:
                 on_start(prepared.run)
             listener(Progress(kind="run", run=prepared.run, total=len(prepared.plan.nodes)))
             try:
-                return self._carry_out(prepared, workers, listener, on_success)
+                return self._carry_out(prepared, listener, on_success)
             finally:
-                workers.close()
+                self._workers.close()
 
-    def _carry_out(
-        self, prepared: PreparedRun, workers: Workers, listener: Listener, on_success: OnSuccess | None
-    ) -> Run:
+    def _carry_out(self, prepared: PreparedRun, listener: Listener, on_success: OnSuccess | None) -> Run:
         progress = RunInProgress(
             prepared,
             executions=self._executions,
             misses=self._misses,
             artifacts=self._artifacts,
-            attempts=Attempts(workers, 1 if self._is_debug else self._width),
+            attempts=Attempts(self._workers, self._width),
             folder=self.folder_of(prepared.run.id),
             workspace=self._workspace,
             listener=listener,
         )
-        with _cancellation(is_handled=not self._is_debug) as is_cancelled:
+        with _cancellation(is_handled=self._is_cancellable) as is_cancelled:
             status, reason = progress.carry_out(is_cancelled)
         if status == "succeeded" and on_success is not None:
             try:

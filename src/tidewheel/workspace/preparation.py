@@ -15,11 +15,12 @@ from tidewheel.core.digest import digest_value
 from tidewheel.core.identifier import new_id
 from tidewheel.core.records import Artifact, Event, Execution, Run, Runtime, Snapshot
 from tidewheel.metadata_store import Pin
-from tidewheel.orchestrator import PreparedRun, ResolvedNode, StepCode
+from tidewheel.orchestrator import ForkServer, PreparedRun, ResolvedNode, StepCode
 from tidewheel.orchestrator.attempt import BoundInput
 from tidewheel.orchestrator.fork_loop import FORKABLE
 from tidewheel.pipeline import Plan, PlanNode
 from tidewheel.source_repository import Closure, lock_digest, read_runtime
+from tidewheel.workspace.declaration import Declared
 from tidewheel.workspace.project import CapturedSources, Project
 from tidewheel.workspace.stores import Stores
 
@@ -34,12 +35,14 @@ class Preparation:
         stores: the workspace's stores.
         project: the project.
         executor: the orchestrator's name, for the record.
+        server: where the project's code is imported.
     """
 
-    def __init__(self, stores: Stores, project: Project, executor: str) -> None:
+    def __init__(self, stores: Stores, project: Project, executor: str, server: ForkServer) -> None:
         self._stores = stores
         self._project = project
         self._executor = executor
+        self._server = server
 
     def prepare(
         self,
@@ -49,8 +52,10 @@ class Preparation:
         *,
         resumed: Run | None = None,
         reuses_results: bool = True,
-    ) -> PreparedRun:
+    ) -> tuple[PreparedRun, Declared]:
         """Decides everything that a run depends on; what was decided is in the result and nowhere else.
+
+        With it comes what the same sources declare.
 
         Args:
             resumed: an earlier run; its snapshots and versions are used again, and its finished executions offered.
@@ -59,9 +64,10 @@ class Preparation:
             TidewheelError: the definition, a parameter or a table's name is wrong; nothing was recorded.
         """
         captured = self._project.capture()
-        answer = self._project.plan(pipeline, parameters, captured)
+        answer = self._project.plan(pipeline, parameters, captured, self._server)
         plan = answer.plan
         assert plan is not None
+        assert answer.declared is not None
         earlier = self._finished(resumed)
         pinned = {
             artifact.summary["table"]: int(artifact.summary["snapshot_id"])
@@ -75,7 +81,7 @@ class Preparation:
             node.id: self._resolve(node, run, pinned) for node in plan.nodes if node.kind in ("table", "champion")
         }
         queries = {node.id: self._query_inputs(node, run, pinned) for node in plan.nodes if node.kind == "sql"}
-        return PreparedRun(
+        prepared = PreparedRun(
             run=run,
             plan=plan,
             code=code,
@@ -88,6 +94,7 @@ class Preparation:
             finished=earlier,
             reuses_results=reuses_results,
         )
+        return prepared, answer.declared
 
     def _finished(self, resumed: Run | None) -> dict[str, Execution]:
         if resumed is None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from tidewheel.core.config import Config
 from tidewheel.core.digest import digest_value
 from tidewheel.core.errors import DefinitionError, NotFoundError, RunError
 from tidewheel.core.records import SourceState
+from tidewheel.orchestrator import ForkServer
 from tidewheel.source_repository import capture_sources, find_import_roots, pack_sources, read_runtime
 from tidewheel.workspace.declaration import (
     ANSWER,
@@ -86,11 +86,18 @@ class Project:
             raise NotFoundError("model", name, known=models)
         return models[name]
 
-    def plan(self, pipeline: str, parameters: Mapping[str, Any], captured: CapturedSources) -> DescribeAnswer:
+    def plan(
+        self,
+        pipeline: str,
+        parameters: Mapping[str, Any],
+        captured: CapturedSources,
+        server: ForkServer | None = None,
+    ) -> DescribeAnswer:
         """The plan of a pipeline with raw parameters, and the closures of its steps.
 
         Args:
             pipeline: its name; empty for the declarations alone.
+            server: forks the process that imports the project; without one, there is one for this question.
 
         Raises:
             TidewheelError: whatever is wrong with the definition or the parameters.
@@ -110,7 +117,11 @@ class Project:
         known = self._stores.plans.find(key)
         if known is not None:
             return DescribeAnswer.from_json(known.extra)
-        answer = self._ask(request)
+        if server is not None:
+            answer = _ask(request, server)
+        else:
+            with closing(ForkServer(WORKER_MODULE)) as server:
+                answer = _ask(request, server)
         if answer.error is not None:
             raise answer.error.to_error()
         plan = answer.plan
@@ -121,17 +132,18 @@ class Project:
     def _excluded(self) -> tuple[str, ...]:
         return (*self._config.project.exclude, self._config.workspace.path)
 
-    def _ask(self, request: DescribeRequest) -> DescribeAnswer:
-        with tempfile.TemporaryDirectory(prefix="tidewheel-") as name:
-            folder = Path(name)
-            (folder / REQUEST).write_bytes(request.to_json())
-            done = subprocess.run(
-                [sys.executable, "-m", WORKER_MODULE, "describe", name], capture_output=True, check=False
-            )
-            try:
-                return DescribeAnswer.from_json((folder / ANSWER).read_bytes())
-            except FileNotFoundError:
-                detail = done.stderr.decode(errors="replace").strip()[-2000:]
-                raise RunError(
-                    f"the project's declarations could not be read (exit code {done.returncode})", where=detail
-                ) from None
+
+def _ask(request: DescribeRequest, server: ForkServer) -> DescribeAnswer:
+    with tempfile.TemporaryDirectory(prefix="tidewheel-") as name:
+        folder, log = Path(name), Path(name, "log.txt")
+        (folder / REQUEST).write_bytes(request.to_json())
+        server.start(REQUEST, folder, log)
+        while not (ended := server.wait(None)):
+            pass
+        try:
+            return DescribeAnswer.from_json((folder / ANSWER).read_bytes())
+        except FileNotFoundError:
+            told = log.read_text(errors="replace").strip()[-2000:] if log.exists() else ""
+            raise RunError(
+                f"the project's declarations could not be read (exit code {ended[0].code})", where=told
+            ) from None

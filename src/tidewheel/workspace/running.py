@@ -6,19 +6,24 @@ import os
 import signal
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 from tidewheel.core.errors import ParameterError, RunError
 from tidewheel.core.records import Event, Evidence, Execution, Run
 from tidewheel.orchestrator import (
+    ForkServer,
+    InProcessWorkers,
     Listener,
     LocalOrchestrator,
+    PreparedRun,
     collect_reports,
     explain_difference,
     is_alive,
 )
 from tidewheel.orchestrator.progress import silent
 from tidewheel.workspace.cause import request_event
+from tidewheel.workspace.declaration import Declared
 from tidewheel.workspace.preparation import Preparation
 from tidewheel.workspace.project import WORKER_MODULE, Project
 from tidewheel.workspace.registration import register_models
@@ -59,26 +64,41 @@ class Running:
         Raises:
             TidewheelError: the definition or a parameter is wrong; then no run was recorded.
         """
-        preparation = Preparation(self._stores, self._project, LocalOrchestrator.name)
         event = event or request_event(self._stores, pipeline, parameters)
-        try:
-            prepared = preparation.prepare(pipeline, parameters, event, resumed=resumed, reuses_results=reuses_results)
-        except BaseException as error:
-            self._stores.events.close(event.id, f"not started: {str(error).splitlines()[0] if str(error) else ''}")
-            raise
-        declared = self._project.declared()
+        with closing(ForkServer(WORKER_MODULE)) as server:
+            try:
+                prepared, declared = Preparation(self._stores, self._project, LocalOrchestrator.name, server).prepare(
+                    pipeline, parameters, event, resumed=resumed, reuses_results=reuses_results
+                )
+            except BaseException as error:
+                self._stores.events.close(event.id, f"not started: {str(error).splitlines()[0] if str(error) else ''}")
+                raise
+            run = self._carry_out(prepared, declared, server, listener=listener, is_debug=is_debug)
+        self._let_go(run)
+        return run
 
+    def _carry_out(
+        self, prepared: PreparedRun, declared: Declared, server: ForkServer, *, listener: Listener, is_debug: bool
+    ) -> Run:
         def register(executions: Mapping[str, Execution]) -> None:
             register_models(self._stores, declared.models.values(), prepared.plan, prepared.run, executions)
 
-        run = self._orchestrator(is_debug=is_debug).run(
+        orchestrator = LocalOrchestrator(
+            self._stores.folder,
+            runs=self._stores.runs,
+            executions=self._stores.executions,
+            misses=self._stores.misses,
+            artifacts=self._stores.artifacts,
+            workers=InProcessWorkers(WORKER_MODULE) if is_debug else server,
+            width=1 if is_debug else self._stores.config.run.workers,
+            is_cancellable=not is_debug,
+        )
+        return orchestrator.run(
             prepared,
             listener=listener,
-            on_start=lambda started: self._stores.events.attach_run(event.id, started.id),
+            on_start=lambda started: self._stores.events.attach_run(started.event_id, started.id),
             on_success=register,
         )
-        self._let_go(run)
-        return run
 
     def resume(self, run_id: str, *, listener: Listener = silent) -> Run:
         """Runs the pipeline of an earlier run again with its parameters and snapshots, and today's sources.
@@ -150,18 +170,6 @@ class Running:
         if not earlier.fingerprint:
             return ["the execution before it loaded modules that its key did not cover"]
         return ["nothing changed: the step is declared with cache=False, or its outputs had been lost"]
-
-    def _orchestrator(self, *, is_debug: bool) -> LocalOrchestrator:
-        return LocalOrchestrator(
-            self._stores.folder,
-            runs=self._stores.runs,
-            executions=self._stores.executions,
-            misses=self._stores.misses,
-            artifacts=self._stores.artifacts,
-            worker_module=WORKER_MODULE,
-            width=self._stores.config.run.workers,
-            is_debug=is_debug,
-        )
 
     def _let_go(self, run: Run) -> None:
         """A run that succeeded needs its pins no more: versions have tags. Others keep them until they expire."""

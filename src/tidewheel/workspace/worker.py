@@ -1,10 +1,10 @@
 """The worker's entry: `python -m tidewheel.workspace.worker`.
 
-    fork-server [PACKAGE ...]   serve attempts until standard input ends
-    describe FOLDER             import the project of the request in FOLDER, plan, and write the answer beside it
+    fork-server [PACKAGE ...]   serve requests until standard input ends
 
-A worker opens no metadata database: it loads inputs by digest, calls the function, stores the outputs and writes one
-report. It holds no reference to the orchestrator but the folder of its attempt.
+A request is a folder: an attempt at a step, or the question what a project declares. A worker opens no metadata
+database: it loads inputs by digest, calls the function, stores the outputs and writes one report. It holds no
+reference to the orchestrator but the folder of its attempt.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from tidewheel.core.errors import StopRun, StorageError
 from tidewheel.core.records import Failure
 from tidewheel.orchestrator.attempt import EXIT_STORAGE, REQUEST, WorkerReport, WorkerRequest
 from tidewheel.workspace.codecs import codec_table
+from tidewheel.workspace.declaration import REQUEST as DESCRIBE_REQUEST
 from tidewheel.workspace.failures import failure_of
 from tidewheel.workspace.step_call import StepCall
 
@@ -40,16 +41,16 @@ def main(arguments: list[str]) -> int:
 
             serve(run_request, packages)
             return 0
-        case ["describe", folder]:
-            from tidewheel.workspace.describe import describe
-
-            return describe(Path(folder))
     sys.stderr.write(f"{__doc__}\n")
     return 2
 
 
 def run_request(folder: Path) -> int:
-    """Carries out the attempt in `folder`; 0 when a report was written, whatever it says."""
+    """Carries out the request in `folder`; 0 when a report or an answer was written, whatever it says."""
+    if (folder / DESCRIBE_REQUEST).exists():
+        from tidewheel.workspace.describe import describe
+
+        return describe(folder)
     request = WorkerRequest.from_json((folder / REQUEST).read_bytes())
     started_at = clock.utc_now()
     try:
