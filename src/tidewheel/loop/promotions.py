@@ -37,7 +37,7 @@ def promote_approved(stores: Stores, model: str, say: Callable[[str], None]) -> 
 
 
 def ask_gate_again(stores: Stores, model: ModelDeclaration, say: Callable[[str], None]) -> Event | None:
-    """The event that brings a candidate before the gate again whose verdict is about another champion; once for each."""
+    """Brings a candidate before the gate again whose verdict is about another champion; once for each of them."""
     candidate = candidate_of(stores, model.name)
     if candidate is None or _is_current(stores, candidate):
         return None

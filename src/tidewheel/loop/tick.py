@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from tidewheel.core.errors import ConfigError, ParameterError, TidewheelError
 from tidewheel.core.records import ModelVersion
@@ -137,7 +138,7 @@ class _Tick:
     def _reconcile(self, models: list[ModelDeclaration]) -> None:
         self._turn.check()
         for model in models:
-            self._step(lambda name=model.name: self._follow(name))
+            self._step(partial(self._follow, model.name))
         place = local_deployment(self._stores)
         living = place.list()
         active = {desired.endpoint: desired for desired in self._stores.deployments.active()}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -144,7 +146,6 @@ class ModelRegistry:
             ConflictError: another promotion was first, its gate failed, or its verdict is about another champion.
         """
         chosen = self._models.get(model, version)
-        self._artifacts.verify(chosen.package)
         if not is_forced:
             _check_state(chosen)
             if verdict is not None and verdict.champion_version != expected:
@@ -153,28 +154,39 @@ class ModelRegistry:
                     f"but the champion is {_name(expected)}",
                     next_step="run its pipeline again, so that the gate compares it with today's champion",
                 )
-        self._aliases.move(model, CHAMPION, version, expected=expected, event_id=event_id, reason=reason, at=at)
+        with self._packages_held():
+            self._artifacts.verify(chosen.package)
+            self._aliases.move(model, CHAMPION, version, expected=expected, event_id=event_id, reason=reason, at=at)
         return chosen
 
     def roll_back(self, model: str, *, event_id: str, reason: str, at: datetime) -> ModelVersion:
         """Makes the champion before this one the champion again; the left one retires, lest it be promoted again.
 
+        It retires first: whoever dies in between leaves a champion from which the same call rolls back.
+
         Raises:
             NotFoundError: there was no champion before.
+            ArtifactMissingError, ArtifactCorruptError: the former champion's package is not whole; nothing was changed.
+            ConflictError: another promotion was first.
         """
         current = self._aliases.get(model, CHAMPION)
         previous = next(self._previous(model, current), None) if current is not None else None
         if current is None or previous is None:
             raise NotFoundError("previous champion of model", model, next_step=f"see `tidewheel models {model}`")
-        self._artifacts.verify(self._models.get(model, previous).package)
-        self._aliases.move(
-            model, CHAMPION, previous, expected=current, event_id=event_id, reason=f"rolled back: {reason}", at=at
-        )
-        self._models.set_state(model, current, "retired", reason=f"rolled back: {reason}", event_id=event_id, at=at)
+        left, told = self._models.get(model, current), f"rolled back: {reason}"
+        with self._packages_held():
+            self._artifacts.verify(self._models.get(model, previous).package)
+            if left.state != "retired":
+                self._models.set_state(model, current, "retired", told, event_id, at)
+            try:
+                self._aliases.move(model, CHAMPION, previous, expected=current, event_id=event_id, reason=told, at=at)
+            except ConflictError as error:
+                self._models.set_state(model, current, left.state, f"not rolled back: {error.what}", event_id, at)
+                raise
         return self._models.get(model, previous)
 
     def check(self, model: str | None = None) -> list[Finding]:
-        """Damage from outside: packages that are missing or altered, of all versions that are not retired."""
+        """Damage from outside: packages that are missing or altered, of all versions."""
         live = {name: version for (name, alias), version in self._aliases.all().items() if alias == CHAMPION}
         findings = []
         for version in self._models.list(model):
@@ -197,13 +209,22 @@ class ModelRegistry:
         Raises:
             ProtectedError: an alias needs it; nothing was deleted.
         """
-        for (model, alias), version in self._aliases.all().items():
-            if self._models.get(model, version).package.digest == digest:
-                raise ProtectedError(
-                    f"artifact {digest[:12]} is the package of {model} v{version}, which is its {alias}",
-                    next_step=f"promote another version of {model} first",
-                )
-        self._artifacts.delete(digest)
+        with self._packages_held():
+            for (model, alias), version in self._aliases.all().items():
+                if self._models.get(model, version).package.digest == digest:
+                    raise ProtectedError(
+                        f"artifact {digest[:12]} is the package of {model} v{version}, which is its {alias}",
+                        next_step=f"promote another version of {model} first",
+                    )
+            self._artifacts.delete(digest)
+
+    @contextmanager
+    def _packages_held(self) -> Iterator[None]:
+        """Between looking at a package and moving an alias to it, nobody deletes it, and the other way round."""
+        self._artifacts.root.mkdir(parents=True, exist_ok=True)
+        with (self._artifacts.root / "aliases.lock").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def _previous(self, model: str, current: int) -> Iterator[int]:
         """Former champions, the latest first, that may answer again."""

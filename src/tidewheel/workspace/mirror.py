@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from tidewheel.core.digest import digest_value
 from tidewheel.core.errors import StorageError
+from tidewheel.core.records import Run
 from tidewheel.workspace.stores import Stores
 
 STATE = "mlflow/mirrored"
+REMOTE_S = 3600.0
+"""How often a server of others is compared when nothing happened here."""
+LATEST = 50
+"""So many of a pipeline's runs are shown, and all that made a version."""
+_MARK = "put right: "
 
 
-def mirror_models(stores: Stores) -> bool:
-    """Writes to MLflow what it does not show yet; returns whether there was anything.
+def mirror_models(stores: Stores) -> list[str]:
+    """Writes to MLflow what it does not show yet; returns what others had changed there and was put right, in words.
 
-    MLflow takes seconds to import, so it is asked only when versions or aliases have changed since the last time.
+    MLflow takes seconds to import, so it is asked only when versions or aliases have changed since the last time, or
+    its own database has.
 
     Raises:
         StorageError: MLflow refused; the facts are not touched by that, and the next call tries again.
     """
-    if not stores.config.mlflow.is_enabled:
-        return False
-    facts = digest_value("mirror", _facts(stores))
-    state = stores.folder / STATE
-    if not stores.models.models() or (state.exists() and state.read_text() == facts):
-        return False
+    if not stores.config.mlflow.is_enabled or not stores.models.models():
+        return []
+    state, facts = stores.folder / STATE, _facts(stores)
+    if state.exists() and state.read_text() == facts + _outside(stores):
+        return []
     done = subprocess.run(
         [sys.executable, "-m", "tidewheel.workspace.mirror", str(stores.config.root)],
         capture_output=True,
@@ -38,18 +45,38 @@ def mirror_models(stores: Stores) -> bool:
             "MLflow could not be written", where=done.stderr.strip()[-500:], next_step="`tidewheel tick` tries again"
         )
     state.parent.mkdir(exist_ok=True)
-    state.write_text(facts)
-    return True
+    state.write_text(facts + _outside(stores))
+    return [line.removeprefix(_MARK) for line in done.stdout.splitlines() if line.startswith(_MARK)]
 
 
-def _facts(stores: Stores) -> list[object]:
+def _facts(stores: Stores) -> str:
     versions = [(one.model, one.version, one.state) for one in stores.models.list()]
     aliases = [[*key, version] for key, version in sorted(stores.aliases.all().items())]
-    return [versions, aliases]
+    return digest_value("mirror", [versions, aliases, [run.id for run in _runs(stores)]])
+
+
+def _outside(stores: Stores) -> str:
+    """What can be told of MLflow's store without asking MLflow; another text when others may have written to it."""
+    if stores.config.mlflow.tracking_uri:
+        return f" {int(time.time() / REMOTE_S)}"
+    try:
+        found = (stores.folder / "mlflow" / "mlflow.db").stat()
+    except FileNotFoundError:
+        return " none"
+    return f" {found.st_mtime_ns} {found.st_size}"
+
+
+def _runs(stores: Stores) -> list[Run]:
+    """Those that made a version, and the latest of their pipelines that had ended; the oldest first."""
+    runs = {version.run_id: stores.runs.get(version.run_id) for version in stores.models.list()}
+    for pipeline in sorted({run.pipeline for run in runs.values()}):
+        latest = stores.runs.list(pipeline, limit=LATEST)
+        runs |= {run.id: run for run in latest if run.status in ("succeeded", "failed")}
+    return [runs[run_id] for run_id in sorted(runs)]
 
 
 def main(root: str) -> None:
-    """The process: projects every run that made a version."""
+    """The process: projects the runs and their versions."""
     from tidewheel.core.config import read_config
     from tidewheel.model_registry.mlflow_projector import MlflowProjector
 
@@ -57,9 +84,10 @@ def main(root: str) -> None:
     uri = stores.config.mlflow.tracking_uri
     projector = MlflowProjector(uri or stores.folder / "mlflow", stores.projections, stores.artifacts)
     aliases = {model: version for (model, alias), version in stores.aliases.all().items() if alias == "champion"}
-    for run_id in sorted({version.run_id for version in stores.models.list()}):
-        run = stores.runs.get(run_id)
-        projector.project(run, stores.executions.list(run_id), stores.models.find_by_run(run_id), aliases)
+    for run in _runs(stores):
+        projector.project(run, stores.executions.list(run.id), stores.models.find_by_run(run.id), aliases)
+    for line in projector.put_right:
+        sys.stdout.write(f"{_MARK}{line}\n")
     stores.close()
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext, suppress
 
-from tidewheel.core.errors import DefinitionError
+from tidewheel.core.errors import DefinitionError, NotFoundError
 from tidewheel.core.records import Artifact, Execution, ModelState, ModelVersion, Run, Snapshot, Verdict
 from tidewheel.model_registry import ModelRegistry
 from tidewheel.pipeline import Plan
@@ -64,7 +65,8 @@ def _register(
             version, verdict_digest=verdict_artifact.digest, state=state, reason=reason, event_id=run.event_id, at=at
         )
     for snapshot in version.snapshots:  # also of a version that is known: a crash may have come before its tags
-        stores.tables.tag(snapshot.table, snapshot.snapshot_id, f"{model.name}-v{version.version}")
+        with nullcontext() if is_new else suppress(NotFoundError):
+            stores.tables.tag(snapshot.table, snapshot.snapshot_id, f"{model.name}-v{version.version}")
     return version
 
 
