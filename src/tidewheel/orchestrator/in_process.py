@@ -28,7 +28,7 @@ class InProcessWorkers:
     def start(self, key: str, folder: Path, log: Path) -> None:
         """Runs the request in `folder` to its end."""
         before = resource.getrusage(resource.RUSAGE_SELF)
-        code = importlib.import_module(self._module).run_request(folder)
+        code = importlib.import_module(self._module).run_request(folder, is_fresh=False)
         after = resource.getrusage(resource.RUSAGE_SELF)
         cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         self._ended.append(Exit(key, os.getpid(), code, cpu_s, after.ru_maxrss * 1024))

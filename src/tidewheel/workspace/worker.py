@@ -14,11 +14,14 @@ import random
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from tidewheel.artifact_store import LocalArtifactStore
 from tidewheel.core import clock
@@ -39,29 +42,42 @@ def main(arguments: list[str]) -> int:
         case ["fork-server", *packages]:
             from tidewheel.orchestrator.fork_loop import serve
 
+            _warm_up()
             serve(run_request, packages)
             return 0
     sys.stderr.write(f"{__doc__}\n")
     return 2
 
 
-def run_request(folder: Path) -> int:
-    """Carries out the request in `folder`; 0 when a report or an answer was written, whatever it says."""
+def _warm_up() -> None:
+    """Does once, before the first fork, what every worker would do again: it starts no thread and calls no library."""
+    codec_table().for_value(None)
+    for record in (WorkerRequest, WorkerReport):
+        msgspec.json.Decoder(record)
+
+
+def run_request(folder: Path, *, is_fresh: bool = True) -> int:
+    """Carries out the request in `folder`; 0 when a report or an answer was written, whatever it says.
+
+    Args:
+        is_fresh: whether this process has carried out no other, so that what is loaded by now is not the project's.
+    """
     if (folder / DESCRIBE_REQUEST).exists():
         from tidewheel.workspace.describe import describe
 
         return describe(folder)
     request = WorkerRequest.from_json((folder / REQUEST).read_bytes())
     started_at = clock.utc_now()
+    preloaded = next(reversed(sys.modules)) if is_fresh else ""
     try:
-        _carry_out(request, started_at).write(folder)
+        _carry_out(request, started_at, preloaded).write(folder)
     except OSError as error:
         traceback.print_exception(error)
         return EXIT_STORAGE
     return 0
 
 
-def _carry_out(request: WorkerRequest, started_at: datetime) -> WorkerReport:
+def _carry_out(request: WorkerRequest, started_at: datetime, preloaded: str) -> WorkerReport:
     def report(status: Any, **facts: Any) -> WorkerReport:
         return WorkerReport(
             status=status,
@@ -78,7 +94,7 @@ def _carry_out(request: WorkerRequest, started_at: datetime) -> WorkerReport:
             call = StepCall(request, store)
             _prepare_libraries(request)
             outputs, metrics = call.carry_out()
-            missed = _missed_modules(request)
+            missed = _missed_modules(request, preloaded)
     except StopRun as stop:
         return report("stopped", reason=stop.reason)
     except StorageError:
@@ -130,12 +146,16 @@ def _prepare_libraries(request: WorkerRequest) -> None:
         sys.modules["pyarrow"].set_cpu_count(request.cpu)
 
 
-def _missed_modules(request: WorkerRequest) -> tuple[str, ...]:
-    """Project modules that were really loaded, but that the closure did not foresee."""
+def _missed_modules(request: WorkerRequest, preloaded: str) -> tuple[str, ...]:
+    """Project modules that were really loaded, but that the closure did not foresee.
+
+    Only those after `preloaded` are looked at: to touch the others would copy their pages into this process.
+    """
     known = set(request.known_modules)
-    prefix = request.sources.rstrip("/") + "/"
-    is_ours: Callable[[Any], bool] = lambda module: str(getattr(module, "__file__", None)).startswith(prefix)  # noqa: E731
-    return tuple(sorted(name for name, module in list(sys.modules.items()) if is_ours(module) and name not in known))
+    prefix = os.path.join(os.path.realpath(request.sources), "")
+    loaded = list(takewhile(lambda name: name != preloaded, reversed(sys.modules)))
+    files = {name: getattr(sys.modules[name], "__file__", None) for name in loaded if name not in known}
+    return tuple(sorted(name for name, file in files.items() if file and os.path.realpath(file).startswith(prefix)))
 
 
 if __name__ == "__main__":
