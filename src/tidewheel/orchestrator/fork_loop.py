@@ -8,6 +8,7 @@ when this process is killed.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import os
@@ -21,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+
+from tidewheel.orchestrator.orphans import adopt_orphans, end_children
 
 RunRequest = Callable[[Path], int]
 """Carries out the attempt in a folder and returns the process's exit code."""
@@ -71,9 +74,10 @@ class _ForkLoop:
         self._buffer = b""
 
     def serve(self) -> None:
+        adopt_orphans()
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
-        with selectors.DefaultSelector() as selector:
+        with selectors.DefaultSelector() as selector, contextlib.suppress(BrokenPipeError):  # nobody reads replies
             selector.register(self._commands, selectors.EVENT_READ)
             selector.register(self._woken, selectors.EVENT_READ)
             while True:
@@ -85,6 +89,7 @@ class _ForkLoop:
                     break
         for pid in self._keys:
             _kill_group(pid, signal.SIGKILL)
+        end_children()
 
     def _read_commands(self) -> bool:
         data = os.read(self._commands, 1 << 16)

@@ -1,0 +1,43 @@
+"""Processes as tests need them: whether they live, and waiting for a condition."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+
+def wait_until(condition: Callable[[], object], timeout_s: float = 60.0) -> None:
+    """Returns once the condition holds; fails the test when it does not in time."""
+    until = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < until, f"still not true after {timeout_s:g} s: {condition}"
+        time.sleep(0.005)
+
+
+def is_running(pid: int) -> bool:
+    """Whether the process does anything any more; one that only waits to be reaped does not."""
+    try:
+        return psutil.Process(pid).status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def processes_in(folder: Path) -> list[str]:
+    """The processes whose working directory, command or environment names the folder, each as pid and command."""
+    found = []
+    for process in psutil.process_iter():
+        if process.pid == os.getpid():
+            continue
+        try:
+            with process.oneshot():
+                places = [process.cwd(), *process.cmdline(), *process.environ().values()]
+                is_over = process.status() == psutil.STATUS_ZOMBIE
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+        if not is_over and any(str(folder) in place for place in places):
+            found.append(f"{process.pid} {' '.join(process.cmdline()[:4])}")
+    return found
