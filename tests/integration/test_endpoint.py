@@ -19,7 +19,7 @@ from lightgbm import LGBMClassifier
 
 from tidewheel.artifact_store import LocalArtifactStore
 from tidewheel.core.config import ServingConfig
-from tidewheel.core.errors import DeploymentError, SchemaMismatchError
+from tidewheel.core.errors import ConflictError, DeploymentError, SchemaMismatchError, StorageError
 from tidewheel.core.records import Deployment, Prediction
 from tidewheel.deployment import LocalDeployment
 from tidewheel.model_package import package_model
@@ -204,3 +204,88 @@ def test_the_client_raises_what_the_server_says(place):
     state = place.reconcile(deployment(place, 1))
     with InferenceClient(state.url) as client, pytest.raises(SchemaMismatchError, match="missing input 'kind'"):
         client.predict("model", {"x": [1.0]})
+
+
+def test_a_repeated_id_gets_the_recorded_answer_and_is_in_the_log_once(place, packages, tmp_path):
+    """Within a segment, after it was closed, after a swap, after kill -9, and after the log was moved away."""
+    state = place.reconcile(deployment(place, 1))
+    two = {"x": [0.5, -1.0], "kind": ["a", None]}
+    with InferenceClient(state.url) as client:
+        first = client.predict("model", two, prediction_ids=["a", "b"])
+        assert client.predict("model", two, prediction_ids=["a", "b"]) == first
+        place.close_segments("model")
+        turned = {"x": [-1, 0.5], "kind": [None, "a"]}
+        assert client.predict("model", turned, prediction_ids=["b", "a"])["probability"] == first["probability"][::-1]
+        place.reconcile(deployment(place, 2))
+        assert client.predict("model", two, prediction_ids=["a", "b"]) == first
+        fresh = client.predict("model", ROW, prediction_ids=["c"])
+        assert fresh["probability"] == packages[1].open().predict(ROW)["probability"].tolist()
+        os.kill(state.pid, signal.SIGKILL)
+    assert has_ended(place)
+    state = place.reconcile(deployment(place, 1))
+    for path in closed_segments(tmp_path / "prediction_log"):
+        path.rename(tmp_path / path.name)  # moved into the table
+    with InferenceClient(state.url) as client:
+        assert client.predict("model", two, prediction_ids=["a", "b"]) == first
+        assert client.predict("model", ROW, prediction_ids=["c"]) == fresh
+    place.close_segments("model")
+    assert logged(tmp_path) == []
+    rows = [json.loads(line) for path in tmp_path.glob("*.jsonl") for line in path.read_text().splitlines()]
+    assert sorted((row["id"], row["version"]) for row in rows) == [("a", 1), ("b", 1), ("c", 2)]
+
+
+def test_a_request_may_repeat_some_rows_of_the_version_that_serves(place, packages, tmp_path):
+    state = place.reconcile(deployment(place, 1))
+    with InferenceClient(state.url) as client:
+        client.predict("model", ROW, prediction_ids=["a"])
+        three = {"x": [0.1, 0.5, 0.9], "kind": ["b", "a", None]}
+        answer = client.predict("model", three, prediction_ids=["n1", "a", "n2"])
+        assert answer["probability"] == packages[0].open().predict(three)["probability"].tolist()
+        place.reconcile(deployment(place, 2))
+        with pytest.raises(ConflictError, match="'a' by v1"):
+            client.predict("model", three, prediction_ids=["n3", "a", "n4"])
+    place.close_segments("model")
+    assert sorted(row.id for row in logged(tmp_path)) == ["a", "n1", "n2"]
+
+
+def test_an_id_with_other_inputs_is_refused(place, tmp_path):
+    state = place.reconcile(deployment(place, 1))
+    infer = f"{state.url}/v2/models/model/infer"
+    ask = {"id": "r1", "inputs": [X, KIND]}
+    status, answer = post(infer, json.dumps(ask).encode())
+    assert (status, answer["id"], answer["parameters"]["prediction_ids"]) == (200, "r1", ["r1"])
+    assert post(infer, json.dumps(ask).encode()) == (200, answer)
+    status, refusal = post(infer, json.dumps(ask | {"inputs": [tensor("x", "FP64", [0.6]), KIND]}).encode())
+    assert (status, "'r1' was answered for other inputs" in refusal["error"]) == (409, True)
+    twice = {"inputs": [tensor("x", "FP64", [1, 1]), tensor("kind", "BYTES", ["a", "a"])]}
+    status, refusal = post(infer, json.dumps(twice | {"parameters": {"prediction_ids": ["d", "d"]}}).encode())
+    assert (status, "different texts" in refusal["error"]) == (400, True)
+    place.close_segments("model")
+    assert [row.id for row in logged(tmp_path)] == ["r1"]
+
+
+def test_a_damaged_index_of_answers_is_told_and_nothing_is_answered(place, tmp_path):
+    state = place.reconcile(deployment(place, 1))
+    (tmp_path / "prediction_log").mkdir(exist_ok=True)
+    (tmp_path / "prediction_log" / "answered.db").write_bytes(b"no database at all" * 1000)
+    with InferenceClient(state.url) as client, pytest.raises(StorageError, match="index of answered"):
+        client.predict("model", ROW, prediction_ids=["a"])
+    assert logged(tmp_path) == []
+
+
+def test_an_endpoint_that_is_only_starting_is_taken_down_and_nobody_else(place, tmp_path, monkeypatch):
+    """Its process says its number late; until then there is nobody to signal."""
+    monkeypatch.setattr(place, "_await", lambda desired, folder: place.state("model"))
+    state = place.reconcile(deployment(place, 1))
+    assert state.status in ("starting", "dead", "ready")
+    place.close_segments("model")
+    place.take_down("model")
+    assert place.state("model") is None
+    assert place.list() == []
+
+
+def test_an_old_failure_does_not_count_for_a_new_start(place, tmp_path):
+    place.reconcile(deployment(place, 1))
+    place.take_down("model")
+    (tmp_path / "endpoints" / "model" / "failed").write_text("an earlier failure")
+    assert place.reconcile(deployment(place, 1)).status == "ready"

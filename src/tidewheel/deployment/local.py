@@ -69,31 +69,35 @@ class LocalDeployment:
             spec = self._spec(desired, before)
             _replace(folder / "desired.json", spec.to_json())
             if not _is_locked(folder / "server.lock"):
-                (folder / "state.json").unlink(missing_ok=True)
+                for name in ("state.json", "failed"):
+                    (folder / name).unlink(missing_ok=True)
                 self._start(folder)
             return self._await(desired, folder)
 
     def take_down(self, endpoint: str) -> None:
         """Ends an endpoint's server after its requests, and forgets the endpoint; calling it again does nothing."""
         folder = self._folder / endpoint
-        state = self.state(endpoint)
-        if state is not None and _is_locked(folder / "server.lock"):
-            os.kill(state.pid, signal.SIGTERM)
-            if not _wait(lambda: not _is_running(state.pid), 15.0):
-                os.kill(state.pid, signal.SIGKILL)
-                _wait(lambda: not _is_running(state.pid), 5.0)
-        for name in ("desired.json", "state.json"):
-            (folder / name).unlink(missing_ok=True)
+        if not folder.is_dir():
+            return
+        with _turn(folder):
+            pid = _living_pid(folder)
+            if pid:
+                _signal(pid, signal.SIGTERM)
+                if not _wait(lambda: not _is_running(pid), 15.0):
+                    _signal(pid, signal.SIGKILL)
+                    _wait(lambda: not _is_running(pid), 5.0)
+            for name in ("desired.json", "state.json", "failed"):
+                (folder / name).unlink(missing_ok=True)
 
     def close_segments(self, endpoint: str) -> None:
         """Asks a living server to close its segment of the prediction log, and waits until it has."""
         folder = self._folder / endpoint
-        state = self.state(endpoint)
-        if state is None or not _is_locked(folder / "server.lock"):
+        pid = _living_pid(folder)
+        if not pid:
             return
         mark = folder / "segments-closed"
         mark.unlink(missing_ok=True)
-        os.kill(state.pid, signal.SIGUSR1)
+        _signal(pid, signal.SIGUSR1)
         _wait(lambda: mark.exists() or not _is_locked(folder / "server.lock"), 10.0)
 
     def state(self, endpoint: str) -> EndpointState | None:
@@ -205,6 +209,23 @@ def _read_state(folder: Path) -> EndpointState | None:
         return EndpointState.from_json((folder / "state.json").read_bytes())
     except (FileNotFoundError, msgspec.DecodeError):
         return None
+
+
+def _living_pid(folder: Path) -> int:
+    """The process of an endpoint's server, 0 when there is none; one that is starting is waited for."""
+
+    def told() -> int:
+        state = _read_state(folder)
+        return state.pid if state is not None else 0
+
+    lock = folder / "server.lock"
+    _wait(lambda: told() > 0 or not _is_locked(lock), START_TIMEOUT_S)
+    return told() if _is_locked(lock) else 0
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def _replace(path: Path, data: bytes) -> None:

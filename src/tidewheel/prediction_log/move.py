@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,8 @@ from tidewheel.core.errors import ConflictError
 from tidewheel.core.records import Prediction, Snapshot
 from tidewheel.core.records.record import Record
 from tidewheel.metadata_store import Segment, SegmentStore
-from tidewheel.prediction_log.segments import closed_segments
+from tidewheel.prediction_log.answered_index import AnsweredIndex
+from tidewheel.prediction_log.segments import closed_segments, read_segment, segment_id
 from tidewheel.table_store import PyIcebergTableStore
 
 TABLE = "predictions"
@@ -42,12 +44,14 @@ class MoveResult(Record, frozen=True, kw_only=True):
     Attributes:
         rows: how many predictions were added.
         segment_ids: the segments they came in.
+        repeated: rows that were left out because their id is in the log already.
         damaged: segments with a line that is no prediction, set aside with the suffix `.bad`.
         snapshot: of the table afterwards; None when nothing was moved.
     """
 
     rows: int
     segment_ids: tuple[str, ...]
+    repeated: int = 0
     damaged: tuple[str, ...] = ()
     snapshot: Snapshot | None = None
 
@@ -58,16 +62,21 @@ def move_segments(folder: Path, tables: PyIcebergTableStore, segments: SegmentSt
     The segment's id is a property of the snapshot that brings its rows, and the append refuses an id that the table
     has, so two movers and a crash before the bookkeeping are both harmless.
     """
-    moved, damaged, rows, snapshot = [], [], 0, None
+    moved, damaged, rows, repeated, snapshot = [], [], 0, 0, None
+    index = AnsweredIndex(folder)
     for path in closed_segments(folder):
-        identifier = path.name.split(".")[0]
+        identifier = segment_id(path)
         if segments.find(identifier) is None:
             try:
-                table = _read(path)
-            except msgspec.DecodeError:
-                path.rename(path.with_suffix(".bad"))
+                predictions = read_segment(path)
+            except FileNotFoundError:  # another mover was first
+                continue
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                path.replace(path.with_suffix(".bad"))
                 damaged.append(identifier)
                 continue
+            is_first = index.add(identifier, predictions)
+            table = _table([one for one, first in zip(predictions, is_first, strict=True) if first])
             snapshot = _append(tables, table, identifier)
             segments.put(
                 Segment(
@@ -79,8 +88,9 @@ def move_segments(folder: Path, tables: PyIcebergTableStore, segments: SegmentSt
             )
             moved.append(identifier)
             rows += len(table)
+            repeated += len(predictions) - len(table)
         path.unlink(missing_ok=True)
-    return MoveResult(rows=rows, segment_ids=tuple(moved), damaged=tuple(damaged), snapshot=snapshot)
+    return MoveResult(rows=rows, segment_ids=tuple(moved), repeated=repeated, damaged=tuple(damaged), snapshot=snapshot)
 
 
 def _append(tables: PyIcebergTableStore, table: pa.Table, identifier: str) -> Snapshot:
@@ -99,8 +109,7 @@ def _append(tables: PyIcebergTableStore, table: pa.Table, identifier: str) -> Sn
         return known
 
 
-def _read(path: Path) -> pa.Table:
-    records = [Prediction.from_json(line) for line in path.read_bytes().splitlines()]
+def _table(records: Sequence[Prediction]) -> pa.Table:
     columns = {
         "prediction_id": [one.id for one in records],
         "inputs": [msgspec.json.encode(one.inputs).decode() for one in records],

@@ -10,6 +10,7 @@ from pathlib import Path
 from tidewheel.core.errors import StorageError
 from tidewheel.core.identifier import new_id
 from tidewheel.core.records import Prediction
+from tidewheel.prediction_log.answered_index import Answered, AnsweredIndex, answered_of
 
 OPEN_SUFFIX = ".open.jsonl"
 CLOSED_SUFFIX = ".jsonl"
@@ -31,7 +32,19 @@ class SegmentWriter:
         self._maximum_rows = maximum_rows
         self._descriptor = -1
         self._path = Path()
-        self._rows = 0
+        self._rows: list[Prediction] = []
+        self._index = AnsweredIndex(folder)
+        self._recent: dict[tuple[str, str], Answered] = {}  # of the segments that the index does not have
+
+    def find(self, model: str, ids: Sequence[str]) -> dict[str, Answered]:
+        """The recorded answers to those of the ids that were answered before, by whichever process.
+
+        Raises:
+            StorageError: the index cannot be read.
+        """
+        recent = {name: self._recent[model, name] for name in ids if (model, name) in self._recent}
+        rest = [name for name in ids if name not in recent]
+        return recent | (self._index.find(model, rest) if rest else {})
 
     def append(self, predictions: Sequence[Prediction]) -> None:
         """Writes all rows of one request, or none.
@@ -54,8 +67,9 @@ class SegmentWriter:
                 where=str(self._folder),
                 next_step="free some space; the request was not answered",
             ) from error
-        self._rows += len(predictions)
-        if self._rows >= self._maximum_rows:
+        self._rows += predictions
+        self._recent.update({(one.model, one.id): answered_of(one) for one in predictions})
+        if len(self._rows) >= self._maximum_rows:
             self.close_segment()
 
     def close_segment(self) -> None:
@@ -64,12 +78,22 @@ class SegmentWriter:
             return
         closed = self._path.with_name(self._path.name.removesuffix(OPEN_SUFFIX) + CLOSED_SUFFIX)
         if self._rows:
+            self._enter(self._path.name.removesuffix(OPEN_SUFFIX))
             os.fsync(self._descriptor)
             os.rename(self._path, closed)
         else:
             self._path.unlink()
         os.close(self._descriptor)
-        self._descriptor = -1
+        self._descriptor, self._rows = -1, []
+
+    def _enter(self, segment: str) -> None:
+        """Whoever moves the segment enters it too, so a full disk now costs memory only."""
+        try:
+            self._index.add(segment, self._rows)
+        except StorageError:
+            return
+        for one in self._rows:
+            self._recent.pop((one.model, one.id), None)
 
     def _open(self) -> None:
         try:
@@ -81,4 +105,7 @@ class SegmentWriter:
                 f"the prediction log cannot be written: {error.strerror}", where=str(self._folder)
             ) from error
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-        self._rows = 0
+        if not os.fstat(self._descriptor).st_nlink:  # a `recover` took it for a dead writer's before it was locked
+            os.close(self._descriptor)
+            self._descriptor = -1
+            self._open()

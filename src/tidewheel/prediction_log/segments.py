@@ -6,6 +6,10 @@ import fcntl
 import os
 from pathlib import Path
 
+import msgspec
+
+from tidewheel.core.records import Prediction
+from tidewheel.prediction_log.answered_index import AnsweredIndex
 from tidewheel.prediction_log.segment_writer import CLOSED_SUFFIX, OPEN_SUFFIX
 
 
@@ -17,6 +21,37 @@ def closed_segments(folder: Path) -> list[Path]:
 def recover(folder: Path) -> list[Path]:
     """Closes the open segments of dead writers; a last line that was torn was never answered and is cut off."""
     return [closed for path in sorted(folder.glob(f"*{OPEN_SUFFIX}")) if (closed := _recover(path)) is not None]
+
+
+def read_segment(path: Path) -> list[Prediction]:
+    """A closed segment's rows.
+
+    Raises:
+        DecodeError: a line is no prediction.
+        FileNotFoundError: it was moved meanwhile.
+    """
+    return [Prediction.from_json(line) for line in path.read_bytes().splitlines()]
+
+
+def enter_segments(folder: Path) -> None:
+    """Makes every answer of dead writers known, before a new one begins.
+
+    Raises:
+        StorageError: the index cannot be written.
+    """
+    recover(folder)
+    index = AnsweredIndex(folder)
+    for path in closed_segments(folder):
+        try:
+            rows = read_segment(path)
+        except (FileNotFoundError, msgspec.DecodeError):  # moved, and so entered; or damaged, which the mover tells
+            continue
+        index.add(segment_id(path), rows)
+
+
+def segment_id(path: Path) -> str:
+    """A segment's name, which it keeps."""
+    return path.name.split(".")[0]
 
 
 def _recover(path: Path) -> Path | None:

@@ -12,8 +12,9 @@ import msgspec
 from tidewheel.core.clock import parse_time, utc_now
 from tidewheel.core.errors import ParameterError, StorageError
 from tidewheel.prediction_log.segment_writer import SegmentWriter
-from tidewheel.prediction_service.inference_protocol import describe_model, read_request, write_answer
+from tidewheel.prediction_service.inference_protocol import Question, describe_model, read_request, write_answer
 from tidewheel.prediction_service.refusal import Refusal
+from tidewheel.prediction_service.repetition import Repetition
 from tidewheel.prediction_service.served_model import ServedModel
 
 Scope = dict[str, Any]
@@ -27,8 +28,8 @@ _AT = b"tidewheel-at"
 class App:
     """Serves one model; `swap` changes it between two requests.
 
-    A request is answered after its rows are in the log. Requests are computed one at a time, so the model, the log and
-    the swap need no lock.
+    A request is answered after its rows are in the log, and rows whose ids are there get the recorded answer. Requests
+    are computed one at a time, so the model, the log and the swap need no lock.
     """
 
     def __init__(self, served: ServedModel, log: SegmentWriter) -> None:
@@ -72,14 +73,22 @@ class App:
         return msgspec.json.encode(describe_model(spec.model, spec.version, self._served.signature))
 
     def _infer(self, body: bytes, at: datetime) -> bytes:
-        served = self._served
-        question = read_request(body, served.signature)
-        answers = served.answer(question)
+        question = read_request(body, self._served.signature)
         try:
-            self._log.append(served.predictions(question, answers, at))
+            known = self._log.find(self._served.spec.model, question.prediction_ids) if question.is_named else {}
+            repetition = Repetition(question, known, self._served.spec) if known else None
+            fresh = repetition.fresh if repetition else question
+            answers = self._ask(fresh, at) if fresh else {}
         except StorageError as error:
             raise Refusal(503, error.what) from None
-        return write_answer(question, answers, served.spec.model, served.spec.version)
+        if repetition is None:
+            return write_answer(question, answers, self._served.spec.model, self._served.spec.version)
+        return write_answer(question, repetition.answers(answers), self._served.spec.model, repetition.version)
+
+    def _ask(self, question: Question, at: datetime) -> dict[str, Any]:
+        answers = self._served.answer(question)
+        self._log.append(self._served.predictions(question, answers, at))
+        return answers
 
     def _check(self, model: str, version: str | None) -> None:
         spec = self._served.spec

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from tidewheel.core.errors import DeploymentError, NotFoundError, SchemaMismatchError, StorageError
+from tidewheel.core.errors import ConflictError, DeploymentError, NotFoundError, SchemaMismatchError, StorageError
 
 TIMEOUT_S = 60.0
 _DATATYPES = {bool: "BOOL", int: "INT64", float: "FP64", str: "BYTES"}
@@ -47,6 +47,7 @@ class InferenceClient:
         Raises:
             SchemaMismatchError: the server refused the request, with its reason.
             NotFoundError: the server does not serve this model.
+            ConflictError: an id was used for other inputs.
             StorageError: the server cannot write its log.
             DeploymentError: the server does not answer.
         """
@@ -79,6 +80,8 @@ class InferenceClient:
             return answer
         if response.status == http.HTTPStatus.NOT_FOUND:
             raise NotFoundError("model", model, where=self._url, next_step=answer["error"])
+        if response.status == http.HTTPStatus.CONFLICT:
+            raise ConflictError(answer["error"], where=self._url)
         if response.status == http.HTTPStatus.SERVICE_UNAVAILABLE:
             raise StorageError(answer["error"], where=self._url)
         raise SchemaMismatchError(answer["error"], where=self._url)

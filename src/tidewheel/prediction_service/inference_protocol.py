@@ -45,11 +45,25 @@ class InferRequest(msgspec.Struct, kw_only=True):
 
 
 class Question(msgspec.Struct, frozen=True):
-    """A request that is understood: columns by field, and an id per row."""
+    """A request that is understood: columns by field, and an id per row.
+
+    Attributes:
+        is_named: whether the asker gave ids, which may come again.
+    """
 
     id: str
     columns: dict[str, list[Any]]
     prediction_ids: list[str]
+    is_named: bool = True
+
+    def row(self, number: int) -> dict[str, Any]:
+        """One row's inputs by field."""
+        return {name: values[number] for name, values in self.columns.items()}
+
+    def only(self, rows: list[int]) -> Question:
+        """Some of the rows, as a request of their own."""
+        columns = {name: [values[row] for row in rows] for name, values in self.columns.items()}
+        return Question(self.id, columns, [self.prediction_ids[row] for row in rows], self.is_named)
 
 
 _decoder = msgspec.json.Decoder(InferRequest)
@@ -84,7 +98,8 @@ def read_request(body: bytes, signature: Signature) -> Question:
         if len(values) != count:
             raise Refusal(400, f"input {name!r} has {len(values)} rows, others have {count}")
     identifier = request.id or new_id()
-    return Question(identifier, columns, _prediction_ids(request, identifier, count))
+    is_named = bool(request.id) or request.parameters.get("prediction_ids") is not None
+    return Question(identifier, columns, _prediction_ids(request, identifier, count), is_named)
 
 
 def _column(tensor: Tensor, field: Field) -> list[Any]:

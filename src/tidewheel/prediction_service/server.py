@@ -24,6 +24,7 @@ from tidewheel.core.clock import utc_now
 from tidewheel.core.errors import DeploymentError, TidewheelError
 from tidewheel.core.records import EndpointSpec, EndpointState
 from tidewheel.prediction_log.segment_writer import SegmentWriter
+from tidewheel.prediction_log.segments import enter_segments
 from tidewheel.prediction_service.app import App
 from tidewheel.prediction_service.served_model import ServedModel
 
@@ -41,6 +42,7 @@ class EndpointServer:
     def __init__(self, folder: Path, spec: EndpointSpec, listening: socket.socket) -> None:
         self._folder = folder
         self._log = SegmentWriter(Path(spec.log_folder), maximum_rows=spec.segment_rows)
+        enter_segments(Path(spec.log_folder))
         self._served = ServedModel(spec)
         self._app = App(self._served, self._log)
         self._socket = listening

@@ -42,7 +42,7 @@ def add_labels(stores: Stores, files: Sequence[str | Path]) -> int:
     """Adds labels to the table `labels`, each file's content once; returns how many rows were added.
 
     Raises:
-        SchemaMismatchError: a file lacks `prediction_id` or `label`, or a label is no finite number.
+        SchemaMismatchError: a file lacks `prediction_id` or `label`, a label is no finite number, or two contradict.
     """
     from tidewheel.prediction_log.labels import add_labels as add
 

@@ -1,0 +1,148 @@
+"""Which prediction ids were answered, and how: so that the log holds each once and a repeated one is answered alike.
+
+One SQLite file beside the segments. A segment's rows enter it when the segment is closed, by whoever closes or moves
+it, and before it is removed; the rows of the open segment are known to its writer alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tidewheel.core.errors import StorageError
+from tidewheel.core.records import Prediction
+
+FILE = "answered.db"
+_TIMEOUT_S = 30.0
+_MOST_VARIABLES = 500
+_COLUMNS = "id, version, package_digest, question, outputs"
+_SCHEMA = """
+create table if not exists answered (
+    model text not null, id text not null, segment text not null, version integer not null,
+    package_digest text not null, question blob not null, outputs blob not null, primary key (model, id)
+) without rowid
+"""
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """What was said about an id.
+
+    Attributes:
+        version, package_digest: by whom.
+        question: digest of the row that was asked.
+        outputs: by output name.
+    """
+
+    version: int
+    package_digest: str
+    question: bytes
+    outputs: dict[str, Any]
+
+
+def answered_of(prediction: Prediction) -> Answered:
+    """What the index keeps of a prediction."""
+    return Answered(
+        prediction.version, prediction.package_digest, digest_question(prediction.inputs), prediction.outputs
+    )
+
+
+def digest_question(inputs: Mapping[str, Any]) -> bytes:
+    """Equal rows have equal digests, 5 and 5.0 are equal.
+
+    Example:
+        >>> digest_question({"x": 5, "y": None}) == digest_question({"y": None, "x": 5.0})
+        True
+    """
+    plain = {name: _plain(value) for name, value in sorted(inputs.items())}
+    return hashlib.blake2b(msgspec.json.encode(plain), digest_size=16).digest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except OverflowError:
+            return str(value)
+    return value
+
+
+class AnsweredIndex:
+    """The ids of one folder's segments; shared by processes, used by one thread.
+
+    Args:
+        folder: where the segments are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE
+
+    def add(self, segment: str, predictions: Sequence[Prediction]) -> list[bool]:
+        """Enters a segment's rows, as one; doing it again changes nothing.
+
+        Returns:
+            For each row whether it is the first with its id; a row of an earlier segment keeps the id.
+
+        Raises:
+            StorageError: the file cannot be written or is damaged; nothing was entered.
+        """
+        rows = [(one, answered_of(one)) for one in predictions]
+        values = [
+            (one.model, one.id, segment, known.version, known.package_digest, known.question, _encode(known.outputs))
+            for one, known in rows
+        ]
+        seen: set[tuple[str, str]] = set()
+        with self._open() as connection, connection:
+            connection.execute("begin immediate")
+            connection.executemany("insert or ignore into answered values (?, ?, ?, ?, ?, ?, ?)", values)
+            owned = []
+            for one in predictions:
+                owner = connection.execute(
+                    "select segment from answered where model = ? and id = ?", (one.model, one.id)
+                ).fetchone()[0]
+                owned.append(owner == segment and (one.model, one.id) not in seen)
+                seen.add((one.model, one.id))
+        return owned
+
+    def find(self, model: str, ids: Sequence[str]) -> dict[str, Answered]:
+        """The answers to those of the ids that were answered.
+
+        Raises:
+            StorageError: the file cannot be read or is damaged.
+        """
+        if not self._path.exists():
+            return {}
+        found: dict[str, Answered] = {}
+        with self._open() as connection:
+            for start in range(0, len(ids), _MOST_VARIABLES):
+                part = ids[start : start + _MOST_VARIABLES]
+                marks = ", ".join("?" * len(part))
+                query = f"select {_COLUMNS} from answered where model = ? and id in ({marks})"
+                for name, version, package, question, outputs in connection.execute(query, (model, *part)):
+                    found[name] = Answered(version, package, question, msgspec.json.decode(outputs))
+        return found
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self._path, timeout=_TIMEOUT_S, isolation_level=None)) as connection:
+                connection.execute("pragma journal_mode = wal")
+                connection.execute("pragma synchronous = normal")
+                connection.execute(_SCHEMA)
+                yield connection
+        except (OSError, sqlite3.Error, msgspec.DecodeError) as error:
+            raise StorageError(
+                f"the index of answered predictions cannot be used: {error}",
+                where=str(self._path),
+                next_step="free some space; a damaged file may be removed, then its ids can be asked anew",
+            ) from error
+
+
+def _encode(outputs: Mapping[str, Any]) -> bytes:
+    return msgspec.json.encode(outputs)
