@@ -57,7 +57,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How plans are carried out.
 
     Attributes:
-        workers: steps at a time; 0 for one per core.
+        workers: steps at a time, each counted as often as its `cpu`; 0 for one per core.
         pin_days: how long a failed run keeps its snapshots from expiry.
     """
 

@@ -7,6 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Self
 
+import msgspec
+
 from tidewheel.core.records import Artifact, Failure
 from tidewheel.core.records.record import Record
 
@@ -88,8 +90,8 @@ class WorkerReport(Record, frozen=True, kw_only=True):
 
     @classmethod
     def find(cls, folder: Path) -> Self | None:
-        """The report of an attempt's folder, None while there is none."""
+        """The report of an attempt's folder; None while there is none, or when a power cut left none that is whole."""
         try:
             return cls.from_json((folder / REPORT).read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, msgspec.DecodeError):
             return None

@@ -35,7 +35,7 @@ class Attempt(msgspec.Struct):
 
     Attributes:
         folder: holds request and report.
-        deadline: monotonic time after which it is ended, None without a timeout.
+        deadline: monotonic time after which it is ended; None without a timeout, and while its worker is being forked.
     """
 
     node: PlanNode
@@ -60,7 +60,12 @@ class Ended(msgspec.Struct, frozen=True):
 
 
 class Attempts:
-    """Runs at most `width` attempts at a time; the others wait in the order in which they came."""
+    """Runs attempts side by side; the others wait in the order in which they came.
+
+    Args:
+        workers: carry them out.
+        width: cores to fill: an attempt counts as often as its step's `cpu`. One that is wider runs alone.
+    """
 
     def __init__(self, workers: Workers, width: int) -> None:
         self._workers = workers
@@ -76,19 +81,17 @@ class Attempts:
 
     def launch(self) -> Iterator[Attempt]:
         """Starts what may start now, and tells each."""
-        while self._queue and len(self._running) < self._width and self._queue[0][0] <= time.monotonic():
+        while self._queue and self._has_room() and self._queue[0][0] <= time.monotonic():
             attempt = heapq.heappop(self._queue)[2]
             attempt.folder.mkdir(parents=True, exist_ok=True)
             (attempt.folder / REQUEST).write_bytes(attempt.request.to_json())
-            if attempt.node.options.timeout_s is not None:
-                attempt.deadline = time.monotonic() + attempt.node.options.timeout_s
             self._running[attempt.key] = attempt
             yield attempt
             self._workers.start(attempt.key, attempt.folder, attempt.log)
 
     def wait(self) -> list[Ended]:
         """What ended; returns at the latest when the next deadline or repetition is due, or after `POLL_S`."""
-        self._end_late()
+        self._watch_time()
         pause = self._pause_s()
         if not self._running:
             if self._queue:
@@ -113,14 +116,25 @@ class Attempts:
 
     def _pause_s(self) -> float:
         due = [attempt.deadline for attempt in self._running.values() if attempt.deadline is not None]
-        if self._queue and len(self._running) < self._width:
+        if self._queue and self._has_room():
             due.append(self._queue[0][0])
         return max(0.0, min([POLL_S, *(moment - time.monotonic() for moment in due)]))
 
-    def _end_late(self) -> None:
+    def _has_room(self) -> bool:
+        """Whether the first in the queue fits beside what runs."""
+        taken = sum(attempt.node.options.cpu for attempt in self._running.values())
+        return not taken or taken + self._queue[0][2].node.options.cpu <= self._width
+
+    def _watch_time(self) -> None:
+        """Ends what runs too long. The time counts from the fork: what the server does before it is not the step's."""
         now = time.monotonic()
         for key, attempt in self._running.items():
-            if attempt.deadline is not None and attempt.deadline <= now and not attempt.is_late:
+            limit_s = attempt.node.options.timeout_s
+            if limit_s is None or attempt.is_late:
+                continue
+            if attempt.deadline is None and self._workers.pid_of(key):
+                attempt.deadline = now + limit_s
+            elif attempt.deadline is not None and attempt.deadline <= now:
                 attempt.is_late = True
                 attempt.deadline = None
                 self._workers.kill(key)
