@@ -1,0 +1,165 @@
+"""A project of small steps on JSON values, with its command line and workspace, as tests of faults need them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from processes import processes_in, wait_until
+from tidewheel.artifact_store import LocalArtifactStore
+from tidewheel.core.config import read_config
+from tidewheel.core.digest import digest_file
+from tidewheel.workspace.workspace import Workspace
+
+CONFIG = '[project]\nname = "small"\nmodules = ["small"]\n'
+FACTORS = "FACTOR = 3\n\n\ndef scale(number):\n    return number * FACTOR\n"
+SMALL = """
+import time
+from pathlib import Path
+
+from factors import scale
+from tidewheel.pipeline import Metrics, pipeline, step
+
+
+def pause(seconds):
+    time.sleep(seconds)
+
+
+@step
+def make(*, start: int = 1, seconds: float = 0.0) -> list[int]:
+    pause(seconds)
+    return [start * number for number in range(1000)]
+
+
+@step
+def even(numbers: list[int], *, seconds: float = 0.0) -> list[int]:
+    pause(seconds)
+    return [number for number in numbers if number % 2 == 0]
+
+
+@step
+def odd(numbers: list[int], *, seconds: float = 0.0) -> list[int]:
+    pause(seconds)
+    return [number for number in numbers if number % 2]
+
+
+@step
+def scaled(numbers: list[int], *, seconds: float = 0.0) -> list[int]:
+    pause(seconds)
+    return [scale(number) for number in numbers]
+
+
+@step
+def total(evens: list[int], odds: list[int], *, seconds: float = 0.0) -> Metrics:
+    pause(seconds)
+    return Metrics(evens=sum(evens), odds=sum(odds))
+
+
+@step
+def wait_for(number: int, *, gate: str) -> int:
+    Path(gate + ".reached").touch()
+    while not Path(gate).exists():
+        time.sleep(0.005)
+    return int(scale(number))
+
+
+@step
+def one(*, start: int = 1) -> int:
+    return start
+
+
+@step
+def add(number: int) -> int:
+    return number + 1
+
+
+@pipeline
+def counting(*, start: int = 1, seconds: float = 0.0):
+    numbers = make(start=start, seconds=seconds)
+    evens = scaled(even(numbers, seconds=seconds), seconds=seconds)
+    return {"metrics": total(evens, odd(numbers, seconds=seconds), seconds=seconds)}
+
+
+@pipeline
+def gated(*, gate: str, start: int = 1):
+    return add(wait_for(one(start=start), gate=gate))
+"""
+
+
+def expected_metrics(start: int, factor: int = 3) -> dict[str, float]:
+    """What `counting` gives, by plain arithmetic."""
+    numbers = [start * number for number in range(1000)]
+    return {
+        "evens": float(sum(factor * number for number in numbers if number % 2 == 0)),
+        "odds": float(sum(number for number in numbers if number % 2)),
+    }
+
+
+class SmallProject:
+    """The project in a folder.
+
+    Attributes:
+        folder: the project's root; the workspace is `.tidewheel` in it.
+    """
+
+    def __init__(self, folder: Path, source: str = SMALL) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "tidewheel.toml").write_text(CONFIG)
+        (folder / "small.py").write_text(source)
+        (folder / "factors.py").write_text(FACTORS)
+
+    @property
+    def workspace_folder(self) -> Path:
+        return self.folder / ".tidewheel"
+
+    def open(self) -> Workspace:
+        """The workspace in this process."""
+        return Workspace(read_config(self.folder))
+
+    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+        """A `tidewheel` command that goes on, in a process group of its own as a terminal would give it."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "tidewheel", *arguments],
+            cwd=self.folder,
+            env={name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            **options,
+        )
+
+    def tidewheel(self, *arguments: str, code: int = 0, **options: Any) -> str:
+        """What a command says, after its exit code was checked."""
+        process = self.start(*arguments, **options)
+        said = process.communicate(timeout=100)[0]
+        assert process.returncode == code, said
+        assert "Traceback (most recent call last)" not in said or code == 1, said
+        return said
+
+    def show(self, run: str = "latest") -> dict[str, Any]:
+        """A run and its executions as JSON."""
+        shown: dict[str, Any] = json.loads(self.tidewheel("show", run, "--json"))
+        return shown
+
+    def statuses(self, run: str = "latest") -> dict[str, str]:
+        """The status of each step."""
+        return {one["node"]: one["status"] for one in self.show(run)["executions"]}
+
+    def verify_artifacts(self) -> int:
+        """Holds every stored file against its digest; returns their number."""
+        store = LocalArtifactStore(self.workspace_folder / "artifacts")
+        for digest in store.list_digests():
+            path = store.path_of(digest)
+            kinds = ("artifact json/1", "artifact bytes/1")
+            assert digest in {digest_file(kind, path) for kind in kinds}, f"{path} is not what its name says"
+        return len(store.list_digests())
+
+    def expect_no_process(self) -> None:
+        """Nothing that was started for this project lives on."""
+        wait_until(lambda: not processes_in(self.folder))
