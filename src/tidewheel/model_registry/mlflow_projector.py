@@ -16,7 +16,7 @@ from typing import Any
 os.environ.update({"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "GIT_PYTHON_REFRESH": "quiet"})
 
 import mlflow
-from mlflow.entities import Metric, Param
+from mlflow.entities import Metric, Param, ViewType
 
 from tidewheel.artifact_store import LocalArtifactStore
 from tidewheel.core.records import Execution, ModelVersion, Run
@@ -77,13 +77,17 @@ class MlflowProjector:
         return str(known.experiment_id)
 
     def _run(self, experiment: str, run: Run, executions: Sequence[Execution]) -> str:
-        found = self._client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{run.id}'", max_results=1)
+        query = f"tags.`{RUN_TAG}` = '{run.id}'"
+        found = self._client.search_runs([experiment], query, ViewType.ALL, max_results=1)
+        if found and found[0].info.lifecycle_stage == "deleted":
+            self.put_right.append(f"run {run.id} had been deleted")
+            self._client.restore_run(found[0].info.run_id)
         known = self._projections.find("run", run.id)
         if found and found[0].data.tags.get(WHOLE_TAG):
             run_id = str(found[0].info.run_id)
         else:
             if known is not None and not found:
-                self.put_right.append(f"run {run.id} had been deleted")
+                self.put_right.append(f"run {run.id} was gone")
             run_id = str(found[0].info.run_id) if found else self._create_run(experiment, run)
             self._fill(run_id, run, executions)
         written = Projection(kind="run", key=run.id, digest=run.status, external_id=run_id)
