@@ -247,7 +247,7 @@ def main() -> None:
         'tidewheel sql "select version, count(*) from predictions group by 1"',
         "tidewheel run training              # again: all from the cache",
         "tidewheel deploy flight-delay --to dev; tidewheel status; tidewheel undeploy flight-delay",
-        "mlflow ui --backend-store-uri sqlite:///.tidewheel/mlflow/mlflow.db",
+        "MLFLOW_DISABLE_TELEMETRY=true mlflow ui --backend-store-uri sqlite:///.tidewheel/mlflow/mlflow.db",
     ):
         print(f"  {line}")
 
