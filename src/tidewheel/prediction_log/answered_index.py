@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,7 @@ class AnsweredIndex:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
+        self._connection: sqlite3.Connection | None = None
 
     def add(self, segment: str, predictions: Sequence[Prediction]) -> list[bool]:
         """Enters a segment's rows, as one; doing it again changes nothing.
@@ -127,21 +128,38 @@ class AnsweredIndex:
                     found[name] = Answered(version, package, question, msgspec.json.decode(outputs))
         return found
 
+    def close(self) -> None:
+        """Lets go of the file; the index can be used again."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(sqlite3.connect(self._path, timeout=_TIMEOUT_S, isolation_level=None)) as connection:
-                connection.execute("pragma journal_mode = wal")
-                connection.execute("pragma synchronous = normal")
-                connection.execute(_SCHEMA)
-                yield connection
+            if self._connection is None:  # kept: opening costs more than asking
+                self._connection = self._connect()
+            yield self._connection
         except (OSError, sqlite3.Error, msgspec.DecodeError) as error:
+            with suppress(sqlite3.Error):
+                self.close()
             raise StorageError(
                 f"the index of answered predictions cannot be used: {error}",
                 where=str(self._path),
                 next_step="free some space; a damaged file may be removed, then its ids can be asked anew",
             ) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(self._path, timeout=_TIMEOUT_S, isolation_level=None)
+        try:
+            connection.execute("pragma journal_mode = wal")
+            connection.execute("pragma synchronous = normal")
+            connection.execute(_SCHEMA)
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
 
 
 def _encode(outputs: Mapping[str, Any]) -> bytes:

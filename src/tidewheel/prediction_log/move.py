@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -63,34 +64,30 @@ def move_segments(folder: Path, tables: PyIcebergTableStore, segments: SegmentSt
     has, so two movers and a crash before the bookkeeping are both harmless.
     """
     moved, damaged, rows, repeated, snapshot = [], [], 0, 0, None
-    index = AnsweredIndex(folder)
-    for path in closed_segments(folder):
-        identifier = segment_id(path)
-        if segments.find(identifier) is None:
-            try:
-                predictions = read_segment(path)
-            except FileNotFoundError:  # another mover was first
-                continue
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                path.replace(path.with_suffix(".bad"))
-                damaged.append(identifier)
-                continue
-            is_first = index.add(identifier, predictions)
-            table = _table([one for one, first in zip(predictions, is_first, strict=True) if first])
-            snapshot = _append(tables, table, identifier)
-            segments.put(
-                Segment(
-                    id=identifier,
-                    snapshot_id=snapshot.snapshot_id,
-                    row_count=len(table),
-                    recorded_at=utc_now(),
-                )
-            )
-            moved.append(identifier)
-            rows += len(table)
-            repeated += len(predictions) - len(table)
-        path.unlink(missing_ok=True)
+    with closing(AnsweredIndex(folder)) as index:
+        for path in closed_segments(folder):
+            identifier = segment_id(path)
+            if segments.find(identifier) is None:
+                try:
+                    predictions = read_segment(path)
+                except FileNotFoundError:  # another mover was first
+                    continue
+                except (msgspec.DecodeError, UnicodeDecodeError):
+                    path.replace(path.with_suffix(".bad"))
+                    damaged.append(identifier)
+                    continue
+                is_first = index.add(identifier, predictions)
+                table = _table([one for one, first in zip(predictions, is_first, strict=True) if first])
+                snapshot = _append(tables, table, identifier)
+                segments.put(_moved(identifier, snapshot, table))
+                moved.append(identifier)
+                rows, repeated = rows + len(table), repeated + len(predictions) - len(table)
+            path.unlink(missing_ok=True)
     return MoveResult(rows=rows, segment_ids=tuple(moved), repeated=repeated, damaged=tuple(damaged), snapshot=snapshot)
+
+
+def _moved(identifier: str, snapshot: Snapshot, table: pa.Table) -> Segment:
+    return Segment(id=identifier, snapshot_id=snapshot.snapshot_id, row_count=len(table), recorded_at=utc_now())
 
 
 def _append(tables: PyIcebergTableStore, table: pa.Table, identifier: str) -> Snapshot:

@@ -34,7 +34,7 @@ class SegmentWriter:
         self._path = Path()
         self._rows: list[Prediction] = []
         self._index = AnsweredIndex(folder)
-        self._recent: dict[tuple[str, str], Answered] = {}  # of the segments that the index does not have
+        self._recent: dict[tuple[str, str], Prediction] = {}  # of the segments that the index does not have
 
     def find(self, model: str, ids: Sequence[str]) -> dict[str, Answered]:
         """The recorded answers to those of the ids that were answered before, by whichever process.
@@ -42,7 +42,7 @@ class SegmentWriter:
         Raises:
             StorageError: the index cannot be read.
         """
-        recent = {name: self._recent[model, name] for name in ids if (model, name) in self._recent}
+        recent = {name: answered_of(self._recent[model, name]) for name in ids if (model, name) in self._recent}
         rest = [name for name in ids if name not in recent]
         return recent | (self._index.find(model, rest) if rest else {})
 
@@ -68,7 +68,7 @@ class SegmentWriter:
                 next_step="free some space; the request was not answered",
             ) from error
         self._rows += predictions
-        self._recent.update({(one.model, one.id): answered_of(one) for one in predictions})
+        self._recent.update({(one.model, one.id): one for one in predictions})
         if len(self._rows) >= self._maximum_rows:
             self.close_segment()
 

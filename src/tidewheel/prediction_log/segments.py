@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -40,13 +41,13 @@ def enter_segments(folder: Path) -> None:
         StorageError: the index cannot be written.
     """
     recover(folder)
-    index = AnsweredIndex(folder)
-    for path in closed_segments(folder):
-        try:
-            rows = read_segment(path)
-        except (FileNotFoundError, msgspec.DecodeError):  # moved, and so entered; or damaged, which the mover tells
-            continue
-        index.add(segment_id(path), rows)
+    with closing(AnsweredIndex(folder)) as index:
+        for path in closed_segments(folder):
+            try:
+                rows = read_segment(path)
+            except (FileNotFoundError, msgspec.DecodeError):  # moved, and so entered; or damaged, which the mover tells
+                continue
+            index.add(segment_id(path), rows)
 
 
 def segment_id(path: Path) -> str:
