@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -97,6 +98,29 @@ class LocalArtifactStore:
         """Whether a file of the right size is there; cheap, reads no content."""
         return _size(self.path_of(artifact)) == artifact.size_bytes
 
+    def is_intact(self, artifact: Artifact, recorded_at: datetime | None) -> bool:
+        """Whether what was stored before `recorded_at` may be taken over; what was altered is moved aside.
+
+        A file of the right size that nobody wrote since is believed; one with a later time is held against its digest.
+        """
+        path = self.path_of(artifact)
+        try:
+            found = path.stat()
+        except OSError:
+            return False
+        if found.st_size != artifact.size_bytes:
+            return False  # putting the value again replaces it
+        if recorded_at is not None and found.st_mtime <= recorded_at.timestamp():
+            return True
+        try:
+            self.verify(artifact)
+        except ArtifactCorruptError:
+            self.quarantine(artifact)
+            return False
+        except ArtifactMissingError:
+            return False
+        return True
+
     def verify(self, artifact: Artifact) -> None:
         """Reads the file and compares its digest.
 
@@ -121,7 +145,7 @@ class LocalArtifactStore:
             raise ArtifactCorruptError(
                 f"the file of artifact {artifact.digest[:12]} ({artifact.type_name}) was altered: it has {found}",
                 where=str(path),
-                next_step="quarantine it and run the step that made it again",
+                next_step="remove the file and run again: the step that made it is then carried out anew",
             )
 
     def quarantine(self, artifact: Artifact | str) -> Path | None:

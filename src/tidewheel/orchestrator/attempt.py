@@ -83,10 +83,18 @@ class WorkerReport(Record, frozen=True, kw_only=True):
     ended_at: datetime
 
     def write(self, folder: Path) -> None:
-        """Writes the report beside the request, atomically."""
+        """Writes the report beside the request, whole or not at all.
+
+        Raises:
+            OSError: the disk is full or read-only.
+        """
         temporary = folder / f".{REPORT}.{os.getpid()}"
-        temporary.write_bytes(self.to_json())
-        os.replace(temporary, folder / REPORT)
+        try:
+            temporary.write_bytes(self.to_json())
+            os.replace(temporary, folder / REPORT)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
 
     @classmethod
     def find(cls, folder: Path) -> Self | None:

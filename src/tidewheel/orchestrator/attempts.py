@@ -10,6 +10,8 @@ from typing import Protocol
 
 import msgspec
 
+from tidewheel.artifact_store.file_writer import storage_error
+from tidewheel.core.errors import StorageError
 from tidewheel.core.records import Failure
 from tidewheel.orchestrator.attempt import EXIT_STORAGE, REQUEST, WorkerReport, WorkerRequest
 from tidewheel.orchestrator.fork_server import Exit
@@ -80,11 +82,18 @@ class Attempts:
         heapq.heappush(self._queue, (time.monotonic() + delay_s if delay_s else 0.0, self._count, attempt))
 
     def launch(self) -> Iterator[Attempt]:
-        """Starts what may start now, and tells each."""
+        """Starts what may start now, and tells each.
+
+        Raises:
+            StorageError: a request cannot be written.
+        """
         while self._queue and self._has_room() and self._queue[0][0] <= time.monotonic():
             attempt = heapq.heappop(self._queue)[2]
-            attempt.folder.mkdir(parents=True, exist_ok=True)
-            (attempt.folder / REQUEST).write_bytes(attempt.request.to_json())
+            try:
+                attempt.folder.mkdir(parents=True, exist_ok=True)
+                (attempt.folder / REQUEST).write_bytes(attempt.request.to_json())
+            except OSError as error:
+                raise storage_error(f"step {attempt.node.id!r} cannot be started", error, attempt.folder) from error
             self._running[attempt.key] = attempt
             yield attempt
             self._workers.start(attempt.key, attempt.folder, attempt.log)
@@ -147,13 +156,22 @@ class Attempts:
         return Ended(attempt, ended, None, _failure_of(attempt, ended))
 
 
+def _storage_failure(attempt: Attempt) -> Failure:
+    error = StorageError(
+        f"step {attempt.node.id!r} could not write to the workspace",
+        where=str(attempt.folder),
+        next_step=f"make room there, or make it writable, then `tidewheel resume {attempt.request.run_id}`",
+    )
+    return Failure(kind="storage", message=str(error), is_retryable=False)
+
+
 def _failure_of(attempt: Attempt, ended: Exit) -> Failure:
     node = attempt.node.id
     if attempt.is_late:
         limit_s = attempt.node.options.timeout_s
         return Failure(kind="timeout", message=f"step {node!r} ran longer than its timeout of {limit_s:g} s")
     if ended.code == EXIT_STORAGE:
-        return Failure(kind="storage", message=f"step {node!r} could not write to the workspace; see its log")
+        return _storage_failure(attempt)
     if ended.code < 0:
         return Failure(kind="killed", message=f"the worker of step {node!r} was killed by signal {-ended.code}")
     return Failure(kind="exited", message=f"step {node!r} exited with code {ended.code} and no result")

@@ -23,10 +23,14 @@ from typing import Any
 
 import msgspec
 
+from tidewheel.orchestrator.attempt import EXIT_STORAGE
 from tidewheel.orchestrator.orphans import adopt_orphans, end_children
 
 RunRequest = Callable[[Path], int]
 """Carries out the attempt in a folder and returns the process's exit code."""
+
+EXIT_UNKNOWN = 70
+"""Exit code of a worker that raised where nothing should (`EX_SOFTWARE` of sysexits.h)."""
 
 FORKABLE = ("numpy", "pyarrow", "pandas", "scipy", "sklearn", "lightgbm", "matplotlib")
 """Tried: forked after import they fit and compute without a hang. polars, gRPC and onnxruntime are not among them."""
@@ -140,7 +144,7 @@ class _ForkLoop:
         os.write(self._replies, msgspec.json.encode(message) + b"\n")
 
     def _become_worker(self, folder: Path, log: str) -> None:
-        code = 70
+        code = EXIT_UNKNOWN
         try:
             os.setsid()
             signal.set_wakeup_fd(-1)
@@ -154,7 +158,8 @@ class _ForkLoop:
             os.close(output)
             threading.Thread(target=_end_with, args=(self._lifeline,), daemon=True).start()
             code = self._run_request(folder)
-        except BaseException:
+        except BaseException as error:
+            code = EXIT_STORAGE if isinstance(error, OSError) else EXIT_UNKNOWN
             traceback.print_exc()
         finally:
             try:

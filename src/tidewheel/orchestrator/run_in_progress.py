@@ -148,7 +148,8 @@ class RunInProgress:
         return found if found is not None and self._has_outputs(found) else None
 
     def _has_outputs(self, execution: Execution) -> bool:
-        return all(self._artifacts.is_present(artifact) for artifact in execution.outputs.values())
+        outputs = execution.outputs.values()
+        return all(self._artifacts.is_intact(artifact, execution.ended_at) for artifact in outputs)
 
     def _take_over(self, node: PlanNode, reusable: Execution) -> None:
         now = utc_now()

@@ -8,18 +8,27 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tidewheel.artifact_store.file_writer import storage_error
+
 _NAME = "orchestrator.lock"
 
 
 class RunLock:
-    """Held by the orchestrator of a run for as long as its process exists; the kernel frees it on any death."""
+    """Held by the orchestrator of a run for as long as its process exists; the kernel frees it on any death.
+
+    Raises:
+        StorageError: on entering, when the folder cannot be written.
+    """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / _NAME
 
     def __enter__(self) -> Self:
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise storage_error("a run cannot be started", error, self._path.parent) from error
         fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return self
 

@@ -8,7 +8,7 @@ import typing
 from typing import Any
 
 from tidewheel.artifact_store import LocalArtifactStore
-from tidewheel.core.errors import DefinitionError, StepError
+from tidewheel.core.errors import ArtifactCorruptError, ArtifactMissingError, DefinitionError, StepError
 from tidewheel.core.metrics import Metrics
 from tidewheel.core.records import Artifact
 from tidewheel.orchestrator.attempt import BoundInput, WorkerRequest
@@ -59,7 +59,7 @@ class StepCall:
 
     def _load(self, bound: BoundInput, hint: Any) -> Any:
         if bound.artifact is not None:
-            return _adapt(self._store.load(bound.artifact, as_type=_plain(hint)), hint)
+            return _adapt(self._read(bound.artifact, _plain(hint)), hint)
         if bound.table is not None:
             return self._load_table(bound.table, hint)
         if bound.champion is not None:
@@ -74,6 +74,17 @@ class StepCall:
         if bound.entries is not None:
             return {key: self._load(item, element) for key, item in bound.entries.items()}
         return bound.value
+
+    def _read(self, artifact: Artifact, as_type: Any = None) -> Any:
+        """The value; one whose bytes were altered is moved aside, so that its step makes it again in the next run."""
+        again = f"`tidewheel resume {self._request.run_id}` carries out again the step that made it"
+        try:
+            return self._store.load(artifact, as_type=as_type)
+        except ArtifactCorruptError as error:
+            aside = self._store.quarantine(artifact)
+            raise ArtifactCorruptError(error.what, where=str(aside or error.where), next_step=again) from None
+        except ArtifactMissingError as error:
+            raise ArtifactMissingError(error.what, where=error.where, next_step=again) from None
 
     def _load_table(self, reference: dict[str, Any], hint: Any) -> Any:
         from tidewheel.table_store import TableReader, TableReference

@@ -15,7 +15,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import takewhile
 from pathlib import Path
@@ -25,7 +25,7 @@ import msgspec
 
 from tidewheel.artifact_store import LocalArtifactStore
 from tidewheel.core import clock
-from tidewheel.core.errors import StopRun, StorageError
+from tidewheel.core.errors import StopRun
 from tidewheel.core.records import Failure
 from tidewheel.orchestrator.attempt import EXIT_STORAGE, REQUEST, WorkerReport, WorkerRequest
 from tidewheel.workspace.codecs import codec_table
@@ -72,7 +72,7 @@ def run_request(folder: Path, *, is_fresh: bool = True) -> int:
     try:
         _carry_out(request, started_at, preloaded).write(folder)
     except OSError as error:
-        traceback.print_exception(error)
+        _tell("".join(traceback.format_exception(error)))
         return EXIT_STORAGE
     return 0
 
@@ -97,8 +97,6 @@ def _carry_out(request: WorkerRequest, started_at: datetime, preloaded: str) -> 
             missed = _missed_modules(request, preloaded)
     except StopRun as stop:
         return report("stopped", reason=stop.reason)
-    except StorageError:
-        raise
     except KeyboardInterrupt:
         raise
     except SystemExit as error:
@@ -110,9 +108,15 @@ def _carry_out(request: WorkerRequest, started_at: datetime, preloaded: str) -> 
 
 
 def _told(failure: Failure) -> Failure:
-    sys.stderr.write(f"{(failure.traceback or failure.message).rstrip()}\n")
-    sys.stderr.flush()
+    _tell(f"{(failure.traceback or failure.message).rstrip()}\n")
     return failure
+
+
+def _tell(text: str) -> None:
+    """Into the log, unless the step closed it or its disk is full."""
+    with suppress(OSError, ValueError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 @contextmanager
