@@ -26,6 +26,7 @@ from tidewheel.model_registry.mlflow_versions import MlflowVersions
 
 RUN_TAG, WHOLE_TAG = "tidewheel.run_id", "tidewheel.whole"
 _STATUS = {"succeeded": "FINISHED", "failed": "FAILED", "running": "RUNNING"}
+_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # opens with its training runs
 _LONGEST_PARAMETER = 6000
 _BATCH = 100
 
@@ -70,7 +71,7 @@ class MlflowProjector:
         known = self._client.get_experiment_by_name(name)
         if known is None:
             location = (self._files / name).as_uri() if self._files else None
-            return str(self._client.create_experiment(name, artifact_location=location))
+            return str(self._client.create_experiment(name, artifact_location=location, tags=_EXPERIMENT_TAGS))
         if known.lifecycle_stage == "deleted":
             self.put_right.append(f"experiment {name!r} had been deleted")
             self._client.restore_experiment(known.experiment_id)
