@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from tidewheel.core.errors import ParameterError
+from tidewheel.pipeline.literals import check_argument
 from tidewheel.pipeline.parameters import bind_value, to_json
 from tidewheel.pipeline.plan import InputSpec, StepOptions
 from tidewheel.pipeline.ref import Ref
@@ -103,13 +104,17 @@ class Step(Generic[P, R]):
             trace.note(f"parameter {name!r} is no JSON value: {value!r}", self.name)
 
     def _take_input(self, trace: Trace, name: str, value: Any, inputs: dict[str, InputSpec]) -> None:
+        annotation = self.signature.hints.get(name, Any)
         try:
             inputs[name] = input_spec(value)
+            check_argument(value, annotation)
+        except ParameterError as error:
+            trace.note(f"argument {name!r}: {error.what}", self.name)
+            return
         except TypeError:
             kind = type(value).__name__
             trace.note(f"argument {name!r} is neither a step's output nor a JSON value: {kind}", self.name)
             return
-        annotation = self.signature.hints.get(name, Any)
         if isinstance(value, Ref) and not _fits(value, annotation):
             trace.note(
                 f"argument {name!r} must be {told(annotation)}, but {value!r} is {value.type_names[0]}", self.name

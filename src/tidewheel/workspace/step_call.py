@@ -13,6 +13,7 @@ from tidewheel.core.metrics import Metrics
 from tidewheel.core.records import Artifact
 from tidewheel.orchestrator.attempt import BoundInput, WorkerRequest
 from tidewheel.pipeline import Step, bind_parameters, inside_step
+from tidewheel.pipeline.literals import bind_literal, build_items, entry_annotation, item_annotations
 
 Metricbook = dict[str, float | None]
 
@@ -67,13 +68,13 @@ class StepCall:
 
             artifact = Artifact.from_dict(bound.champion["artifact"])
             return Champion(bound.champion["model"], bound.champion["version"], self._store.load(artifact))
-        element = (typing.get_args(hint) or (None,))[-1]
         if bound.items is not None:
-            items = [self._load(item, element) for item in bound.items]
-            return tuple(items) if typing.get_origin(hint) is tuple or hint is tuple else items
+            hints = item_annotations(hint, len(bound.items))
+            return build_items([self._load(*pair) for pair in zip(bound.items, hints, strict=True)], hint)
         if bound.entries is not None:
+            element = entry_annotation(hint)
             return {key: self._load(item, element) for key, item in bound.entries.items()}
-        return bound.value
+        return bind_literal(bound.value, hint)
 
     def _read(self, artifact: Artifact, as_type: Any = None) -> Any:
         """The value; one whose bytes were altered is moved aside, so that its step makes it again in the next run."""
