@@ -18,6 +18,7 @@ PRODUCTS: dict[str, tuple[str, ...]] = {
     "onnxmltools": ("onnxmltools",),
     "onnxruntime": ("onnxruntime", "onnx_runtime"),
     "optuna": ("optuna",),
+    "pandera": ("pandera",),
     "pyiceberg": ("pyiceberg", "iceberg"),
     "ray": ("ray",),
     "redis": ("redis",),

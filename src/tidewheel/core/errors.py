@@ -116,6 +116,10 @@ class SchemaMismatchError(TidewheelError, ValueError):
     """Data does not have the columns or types that its reader or table needs."""
 
 
+class ContractBrokenError(ProblemsError, ValueError):
+    """Rows or columns break a rule of their table's contract whose policy is to stop; nothing was published."""
+
+
 class UnreadableFileError(TidewheelError, ValueError):
     """A file is not what its name says: broken encoding, truncated archive, no header."""
 

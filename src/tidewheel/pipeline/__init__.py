@@ -2,6 +2,7 @@
 
 from tidewheel.core.errors import ParametersError, StopRun
 from tidewheel.core.metrics import Metrics
+from tidewheel.pipeline.contract import Contract, Freshness, RowRule
 from tidewheel.pipeline.model import Model
 from tidewheel.pipeline.parameters import (
     Parameter,
@@ -18,6 +19,8 @@ from tidewheel.pipeline.step import Step, step
 from tidewheel.pipeline.tracing import inside_step, is_inside_step
 
 __all__ = [
+    "Contract",
+    "Freshness",
     "InputSpec",
     "Metrics",
     "Model",
@@ -28,6 +31,7 @@ __all__ = [
     "Plan",
     "PlanNode",
     "Ref",
+    "RowRule",
     "Step",
     "StepOptions",
     "StopRun",

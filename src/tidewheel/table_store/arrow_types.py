@@ -140,7 +140,7 @@ def _conform_column(column: pa.ChunkedArray, field: pa.Field, where: str) -> pa.
         return column
     if pt.is_dictionary(column.type):
         return _conform_column(column.cast(column.type.value_type), field, where)
-    if not _is_exact(column.type, field.type):
+    if not is_exact(column.type, field.type):
         raise SchemaMismatchError(
             f"column {field.name!r} is {field.type}, the data has {column.type}",
             where=where,
@@ -157,7 +157,7 @@ def _conform_column(column: pa.ChunkedArray, field: pa.Field, where: str) -> pa.
         ) from None
 
 
-def _is_exact(source: pa.DataType, target: pa.DataType) -> bool:
+def is_exact(source: pa.DataType, target: pa.DataType) -> bool:
     """Whether a safe cast keeps the meaning of every value that it lets pass."""
     if pt.is_null(source):
         return True
@@ -175,7 +175,7 @@ def _is_exact(source: pa.DataType, target: pa.DataType) -> bool:
             pt.is_struct(source)
             and {c.name for c in source} == {c.name for c in target}
             and all(
-                child.type == source.field(child.name).type or _is_exact(source.field(child.name).type, child.type)
+                child.type == source.field(child.name).type or is_exact(source.field(child.name).type, child.type)
                 for child in target
             )
         )
@@ -183,7 +183,7 @@ def _is_exact(source: pa.DataType, target: pa.DataType) -> bool:
         return bool(pt.is_map(source))
     if _is_list(target):
         return _is_list(source) and (
-            source.value_type == target.value_type or _is_exact(source.value_type, target.value_type)
+            source.value_type == target.value_type or is_exact(source.value_type, target.value_type)
         )
     return bool(source == target)
 

@@ -80,6 +80,27 @@ def stream_sql(
         yield from _run(connection, query, parameters).to_arrow_reader(batch_rows)
 
 
+@contextmanager
+def open_snapshots(
+    references: Mapping[str, TableReference], *, threads: int | None = None, position: str = ""
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection on which each snapshot is a view of its name, for several statements on the same snapshots.
+
+    Nothing else can be reached from it; errors of DuckDB inside come out as Tidewheel's, as from `run_sql`.
+
+    Args:
+        references: the snapshots by name.
+        threads: how many DuckDB may use; all cores by default.
+        position: the name of one more column of each view, a number that grows in the order of ingestion.
+    """
+    with duckdb.connect(":memory:", config=configuration(threads)) as connection:
+        with told(", ".join(references), references):
+            confine(connection, references)
+            for name, reference in references.items():
+                _create_view(connection, name, reference, {}, position)
+            yield connection
+
+
 def tables_in(query: str) -> set[str]:
     """The tables that a query reads, as DuckDB's own parser sees it; names that the query defines itself are left out.
 
@@ -90,8 +111,14 @@ def tables_in(query: str) -> set[str]:
         >>> sorted(tables_in("with late as (select * from flights) select * from late join hourly using (origin)"))
         ['flights', 'hourly']
     """
-    with duckdb.connect(":memory:", config=_config(1)) as connection:
+    with duckdb.connect(":memory:", config=configuration(1)) as connection:
         return tables_of(parse_select(connection, query))
+
+
+def missing_column(message: str) -> str | None:
+    """The column that an error of DuckDB says does not exist; None when it says something else."""
+    found = _NO_COLUMN.search(message)
+    return (found[1] or found[2]) if found else None
 
 
 def _run(connection: duckdb.DuckDBPyConnection, query: str, parameters: Parameters) -> duckdb.DuckDBPyRelation:
@@ -103,21 +130,21 @@ def _run(connection: duckdb.DuckDBPyConnection, query: str, parameters: Paramete
 def _opened(
     query: str, references: Mapping[str, TableReference], threads: int | None
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect(":memory:", config=_config(threads)) as connection:
+    with duckdb.connect(":memory:", config=configuration(threads)) as connection:
         tree = parse_select(connection, query)
         used = _used(tree, query, references)
-        with _told(query, used):
-            _confine(connection, used)
+        with told(query, used):
+            confine(connection, used)
             for name, reference in used.items():
                 _create_view(connection, name, reference, tree)
             yield connection
 
 
-def _confine(connection: duckdb.DuckDBPyConnection, used: Mapping[str, TableReference]) -> None:
+def confine(connection: duckdb.DuckDBPyConnection, used: Mapping[str, TableReference]) -> None:
     """Leaves the files of these tables within reach, and nothing else; one call, since each costs a millisecond."""
     paths = [file.path for reference in used.values() if reference.is_direct for file in reference.files]
     connection.execute(
-        f"""set TimeZone = 'UTC'; set allowed_paths = {_list(paths)};
+        f"""set TimeZone = 'UTC'; set allowed_paths = {list_of(paths)};
         set enable_external_access = false; set lock_configuration = true"""
     )
 
@@ -133,7 +160,8 @@ def _used(tree: dict[str, Any], query: str, references: Mapping[str, TableRefere
     return used
 
 
-def _config(threads: int | None) -> dict[str, Any]:
+def configuration(threads: int | None) -> dict[str, Any]:
+    """How DuckDB is started: no extension, no Python variable, results in the order of the rows."""
     config: dict[str, Any] = {
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
@@ -148,7 +176,11 @@ def _config(threads: int | None) -> dict[str, Any]:
 
 
 def _create_view(
-    connection: duckdb.DuckDBPyConnection, name: str, reference: TableReference, tree: dict[str, Any]
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    reference: TableReference,
+    tree: dict[str, Any],
+    position: str = "",
 ) -> None:
     schema, _, table = name.rpartition(".")
     qualified = _quoted(table)
@@ -158,10 +190,13 @@ def _create_view(
     columns = pa.ipc.read_schema(pa.py_buffer(reference.schema))
     if reference.is_direct and reference.files:
         names = ", ".join(_quoted(column) for column in columns.names)
-        paths = _list([file.path for file in reference.files])
-        connection.execute(f"create view {qualified} as select {names} from read_parquet({paths})")
+        paths = list_of([file.path for file in reference.files])
+        number = f", (file_index << 40) + file_row_number as {_quoted(position)}" if position else ""
+        connection.execute(f"create view {qualified} as select {names}{number} from read_parquet({paths})")
         return
     rows = columns.empty_table() if reference.is_direct else _scanned(reference, columns, tree)
+    if position:
+        rows = rows.append_column(position, pa.array(range(rows.num_rows), pa.int64()))
     source = f"tidewheel source {name}"
     connection.register(source, rows)
     connection.execute(f"create view {qualified} as select * from {_quoted(source)}")
@@ -176,7 +211,7 @@ def _scanned(reference: TableReference, schema: pa.Schema, tree: dict[str, Any])
 
 
 @contextmanager
-def _told(query: str, references: Mapping[str, TableReference]) -> Iterator[None]:
+def told(query: str, references: Mapping[str, TableReference]) -> Iterator[None]:
     """Turns DuckDB's errors into Tidewheel's."""
     try:
         yield
@@ -199,8 +234,7 @@ def _translated(error: duckdb.Error, query: str, references: Mapping[str, TableR
                 return ArtifactCorruptError(
                     f"data file {file.path} of table {name!r} cannot be read: {what}", next_step="restore the file"
                 )
-    if found := _NO_COLUMN.search(what):
-        column = found[1] or found[2]
+    if column := missing_column(what):
         known = {c for r in references.values() for c in pa.ipc.read_schema(pa.py_buffer(r.schema)).names}
         return SchemaMismatchError(
             f"column {column!r} does not exist in {', '.join(map(repr, references)) or 'the query'}",
@@ -223,5 +257,6 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _list(paths: Sequence[str]) -> str:
+def list_of(paths: Sequence[str]) -> str:
+    """Paths as a list in SQL."""
     return "[" + ", ".join("'" + path.replace("'", "''") + "'" for path in paths) + "]"

@@ -38,6 +38,21 @@ def parse_select(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str,
     return dict(tree["statements"][0]["node"])
 
 
+def parse_condition(text: str) -> None:
+    """Checks that a text is one expression over the columns of one row.
+
+    Raises:
+        ParameterError: it is something else, or reads a table.
+
+    Example:
+        >>> parse_condition("dep_time <= arr_time or arr_time is null")
+    """
+    with duckdb.connect(":memory:") as connection:
+        tree = parse_select(connection, f"select ({text}\n)")
+    if tables_of(tree) or len(tree.get("select_list", ())) != 1 or tree.get("where_clause") is not None:
+        raise ParameterError(f"{text!r} is not one condition over the columns of a row", next_step="write a comparison")
+
+
 def tables_of(tree: dict[str, Any]) -> set[str]:
     """Names of the tables, with dots between their parts; names that `with` defines are left out where they apply."""
     return set(_tables(tree, frozenset()))
@@ -48,7 +63,7 @@ def columns_of(tree: dict[str, Any]) -> set[str] | None:
     names: set[str] = set()
     sources: set[str] = set()
     alone: set[str] = set()
-    for node in _nodes(tree):
+    for node in nodes(tree):
         kind = node.get("type")
         if kind == "STAR" or node.get("ref_type") == "NATURAL":
             return None
@@ -71,13 +86,14 @@ def short(query: str) -> str:
     return text if len(text) <= 120 else f"{text[:117]}..."
 
 
-def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
+def nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    """Every part of a syntax tree, the outer ones first."""
     if isinstance(tree, dict):
         yield tree
         tree = list(tree.values())
     if isinstance(tree, list):
         for child in tree:
-            yield from _nodes(child)
+            yield from nodes(child)
 
 
 def _tables(tree: Any, defined: frozenset[str]) -> Iterator[str]:

@@ -1,6 +1,13 @@
 """The facts that cross folders: one file per noun, frozen, with a JSON round trip, no I/O and no behaviour."""
 
 from tidewheel.core.records.artifact import Artifact
+from tidewheel.core.records.contract import (
+    ContractColumn,
+    ContractFinding,
+    ContractReport,
+    ContractRule,
+    TableContract,
+)
 from tidewheel.core.records.deployment import Deployment
 from tidewheel.core.records.endpoint import EndpointSpec, EndpointState
 from tidewheel.core.records.event import Event, Evidence
@@ -19,6 +26,10 @@ from tidewheel.core.records.verdict import Check, Verdict
 __all__ = [
     "Artifact",
     "Check",
+    "ContractColumn",
+    "ContractFinding",
+    "ContractReport",
+    "ContractRule",
     "Deployment",
     "EndpointSpec",
     "EndpointState",
@@ -38,5 +49,6 @@ __all__ = [
     "Signal",
     "Snapshot",
     "SourceState",
+    "TableContract",
     "Verdict",
 ]
