@@ -38,6 +38,9 @@ def command(name: str, *, example: str, **settings: Any) -> Callable[[Callable[.
             except TidewheelError as error:
                 tell_error(error, as_json=kwargs.get("as_json", False))
                 context.exit(exit_code.of_error(error))
+            except KeyboardInterrupt:
+                click.echo("cancelled", err=True)
+                context.exit(exit_code.CANCELLED)
 
         passing: Any = click.pass_context
         as_json: Any = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
