@@ -49,7 +49,9 @@ def counting(*, mode: str = "fine", seconds: float = 0.0, rows: int = 5):
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    (tmp_path / "tidewheel.toml").write_text('[project]\nname = "small"\nmodules = ["small"]\n')
+    (tmp_path / "tidewheel.toml").write_text(
+        '[project]\nname = "small"\nmodules = ["small"]\n[mlflow]\nis_enabled = false\n'
+    )
     (tmp_path / "small.py").write_text(PROJECT)
     (tmp_path / "factors.py").write_text("FACTOR = 3\n\ndef scale(number):\n    return number * FACTOR\n")
     return tmp_path

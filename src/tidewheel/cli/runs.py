@@ -13,8 +13,10 @@ from tidewheel.cli.arguments import parse_parameter_options
 from tidewheel.cli.command import command, opened
 from tidewheel.cli.output import print_facts, print_json, print_table
 from tidewheel.cli.progress import ProgressPrinter
-from tidewheel.core.errors import ParameterError
+from tidewheel.core.errors import ParameterError, StorageError
 from tidewheel.orchestrator.progress import silent
+from tidewheel.workspace import Workspace
+from tidewheel.workspace.mirror import has_measured
 from tidewheel.workspace.views import ExecutionView, RunView
 
 RUN_COLUMNS = ("run", "pipeline", "status", "started", "seconds", "commit", "reason")
@@ -40,7 +42,7 @@ def run_command(pipeline: str, parameters: tuple[str, ...], debug: bool, fresh: 
             reuses_results=not fresh,
             **options,
         )
-        _end_with(run, as_json=as_json)
+        _end_with(workspace, run, as_json=as_json)
 
 
 @command("resume", example="tidewheel resume 1m7y")
@@ -48,7 +50,9 @@ def run_command(pipeline: str, parameters: tuple[str, ...], debug: bool, fresh: 
 def resume_command(run_id: str, as_json: bool) -> None:
     """Continue RUN with its parameters and snapshots and today's sources; finished steps are taken over."""
     with opened() as workspace:
-        _end_with(workspace.resume(run_id, listener=silent if as_json else ProgressPrinter()), as_json=as_json)
+        _end_with(
+            workspace, workspace.resume(run_id, listener=silent if as_json else ProgressPrinter()), as_json=as_json
+        )
 
 
 @command("cancel", example="tidewheel cancel 1m7y")
@@ -150,7 +154,7 @@ def why_rerun_command(run_id: str, step: str, as_json: bool) -> None:
         print_json(lines) if as_json else click.echo("\n".join(lines))
 
 
-def _end_with(run: RunView, *, as_json: bool) -> None:
+def _end_with(workspace: Workspace, run: RunView, *, as_json: bool) -> None:
     if as_json:
         print_json({"run": run.record, "executions": [one.record for one in run.executions]})
     else:
@@ -158,7 +162,18 @@ def _end_with(run: RunView, *, as_json: bool) -> None:
         if failed is not None and failed.record.failure and failed.record.failure.traceback:
             click.echo(failed.record.failure.traceback.rstrip(), err=True)
             click.echo(f"  next:  correct it, then `tidewheel resume {run.id}`", err=True)
+    _show_in_mlflow(workspace, run)
     click.get_current_context().exit(exit_code.of_run(run.record.status))
+
+
+def _show_in_mlflow(workspace: Workspace, run: RunView) -> None:
+    """So that `mlflow ui` has the run at once. MLflow takes seconds to import: who measured nothing does not wait."""
+    if not has_measured(one.record for one in run.executions):
+        return
+    try:
+        workspace.mirror()
+    except StorageError as error:
+        click.echo(f"warning: {error}", err=True)
 
 
 def _run_row(run: RunView) -> tuple[Any, ...]:

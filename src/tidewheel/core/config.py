@@ -85,7 +85,7 @@ class MlflowConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The window that people look through.
 
     Attributes:
-        is_enabled: whether runs with a model are written to MLflow.
+        is_enabled: whether runs with metrics or a model are written to MLflow.
         tracking_uri: an MLflow server; empty for a store in the workspace.
     """
 

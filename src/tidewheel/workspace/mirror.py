@@ -5,33 +5,37 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from tidewheel.core.digest import digest_value
 from tidewheel.core.errors import StorageError
-from tidewheel.core.records import Run
+from tidewheel.core.records import Execution, Run
 from tidewheel.workspace.stores import Stores
 
 STATE = "mlflow/mirrored"
 REMOTE_S = 3600.0
 """How often a server of others is compared when nothing happened here."""
-LATEST = 50
-"""So many of a pipeline's runs are shown, and all that made a version."""
+LATEST = 100
+"""So many of the workspace's runs are looked at, and all that made a version."""
 _MARK = "put right: "
 
 
 def mirror_models(stores: Stores) -> list[str]:
     """Writes to MLflow what it does not show yet; returns what others had changed there and was put right, in words.
 
-    MLflow takes seconds to import, so it is asked only when versions or aliases have changed since the last time, or
-    its own database has.
+    MLflow takes seconds to import, so it is asked only when there are other runs, versions or aliases to show than the
+    last time, or its own database has changed.
 
     Raises:
         StorageError: MLflow refused; the facts are not touched by that, and the next call tries again.
     """
-    if not stores.config.mlflow.is_enabled or not stores.models.models():
+    if not stores.config.mlflow.is_enabled:
         return []
-    state, facts = stores.folder / STATE, _facts(stores)
+    runs = _runs(stores)
+    if not runs:
+        return []
+    state, facts = stores.folder / STATE, _facts(stores, runs)
     if state.exists() and state.read_text() == facts + _outside(stores):
         return []
     done = subprocess.run(
@@ -49,10 +53,10 @@ def mirror_models(stores: Stores) -> list[str]:
     return [line.removeprefix(_MARK) for line in done.stdout.splitlines() if line.startswith(_MARK)]
 
 
-def _facts(stores: Stores) -> str:
+def _facts(stores: Stores, runs: list[Run]) -> str:
     versions = [(one.model, one.version, one.state) for one in stores.models.list()]
     aliases = [[*key, version] for key, version in sorted(stores.aliases.all().items())]
-    return digest_value("mirror", [versions, aliases, [run.id for run in _runs(stores)]])
+    return digest_value("mirror", [versions, aliases, [run.id for run in runs]])
 
 
 def _outside(stores: Stores) -> str:
@@ -67,12 +71,16 @@ def _outside(stores: Stores) -> str:
 
 
 def _runs(stores: Stores) -> list[Run]:
-    """Those that made a version, and the latest of their pipelines that had ended; the oldest first."""
+    """Those that made a version, and the latest that measured something; the oldest first."""
     runs = {version.run_id: stores.runs.get(version.run_id) for version in stores.models.list()}
-    for pipeline in sorted({run.pipeline for run in runs.values()}):
-        latest = stores.runs.list(pipeline, limit=LATEST)
-        runs |= {run.id: run for run in latest if run.status in ("succeeded", "failed")}
+    latest = stores.runs.list(limit=LATEST)
+    runs |= {run.id: run for run in latest if run.ended_at and has_measured(stores.executions.list(run.id))}
     return [runs[run_id] for run_id in sorted(runs)]
+
+
+def has_measured(executions: Iterable[Execution]) -> bool:
+    """Whether a run has numbers of its own; those of a cached step are another run's."""
+    return any(execution.metrics and execution.status == "succeeded" for execution in executions)
 
 
 def main(root: str) -> None:

@@ -15,6 +15,7 @@ from tidewheel.orchestrator.progress import silent
 from tidewheel.pipeline import Plan, set_resolver
 from tidewheel.workspace import answers, champions, data
 from tidewheel.workspace.cause import request_event
+from tidewheel.workspace.mirror import mirror_models
 from tidewheel.workspace.notebook import NotebookReads
 from tidewheel.workspace.project import Project
 from tidewheel.workspace.running import Running
@@ -213,6 +214,14 @@ class Workspace:
         """The chain of facts behind a version, by default the champion."""
         return why(self.stores, model, version)
 
+    def mirror(self) -> list[str]:
+        """Writes to MLflow what it does not show yet; returns what others had changed there and was put right.
+
+        Raises:
+            StorageError: MLflow refused; the next call tries again.
+        """
+        return mirror_models(self.stores)
+
     def collect(self) -> int:
         """Moves what endpoints have answered so far into the table `predictions`; returns the number of rows."""
         return answers.collect_predictions(self.stores)
@@ -277,5 +286,5 @@ def open_workspace(path: str | Path = ".") -> Workspace:
             next_step="run `tidewheel init` in a project, or `tidewheel new NAME`",
         )
     workspace = Workspace(read_config(root))
-    set_resolver(NotebookReads(workspace.stores))
+    set_resolver(NotebookReads(workspace.stores, workspace.project))
     return workspace
