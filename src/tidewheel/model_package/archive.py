@@ -32,13 +32,15 @@ def read_archive(path: Path) -> dict[str, bytes]:
     """The files of a package, each verified by its checksum; nothing is unpacked to the disk or run.
 
     Raises:
-        UnreadableFileError: it is no package: truncated, too large, compressed, or with foreign entries.
+        UnreadableFileError: it is no package: truncated, too large, compressed, or with foreign entries or bytes.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
             _check(entries, path)
-            return {entry.filename: archive.read(entry) for entry in entries}
+            files = {entry.filename: archive.read(entry) for entry in entries}
+            _check_nothing_else(files, path)
+            return files
     except (zipfile.BadZipFile, EOFError, io.UnsupportedOperation, ValueError, RuntimeError) as error:
         if isinstance(error, UnreadableFileError):
             raise
@@ -56,3 +58,11 @@ def _check(entries: list[zipfile.ZipInfo], path: Path) -> None:
         raise UnreadableFileError("a package is neither compressed nor encrypted", where=str(path))
     if sum(entry.file_size for entry in entries) > MAXIMUM_BYTES:
         raise UnreadableFileError(f"a package has at most {MAXIMUM_BYTES:,} bytes", where=str(path))
+
+
+def _check_nothing_else(files: Mapping[str, bytes], path: Path) -> None:
+    """A zip reader skips what stands before, between and after the entries; a package has no such place."""
+    whole = io.BytesIO()
+    write_archive(files, whole)
+    if path.stat().st_size != whole.tell() or path.read_bytes() != whole.getbuffer():
+        raise UnreadableFileError("a package holds its files and no other byte", where=str(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ _MEANING = {
     "seed": "seed",
     "cpu": "cpu",
 }
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _SHOWS_VALUES = {"parameters", "variables", "distributions", "codecs", "python", "platform", "step", "seed", "cpu"}
 
 
@@ -41,6 +43,8 @@ def explain_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[s
         ['parameter rate: 1 -> 2']
         >>> explain_difference({"code": {"m:f": "a"}}, {"code": {"m:f": "b", "m:g": "c"}})
         ['code of m:f changed', 'code of m:g is new']
+        >>> explain_difference({"distributions": {"shop": "1.0"}}, {"distributions": {"shop": "3f" * 32}})
+        ["package shop: '1.0' -> source 3f3f3f3f3f3f"]
     """
     lines: list[str] = []
     for part in _MEANING:
@@ -65,4 +69,9 @@ def _line(part: str, name: str, before: Any, after: Any) -> str:
         return f"{subject} is new"
     if after is None:
         return f"{subject} is gone"
-    return f"{subject}: {before!r} -> {after!r}" if part in _SHOWS_VALUES else f"{subject} changed"
+    return f"{subject}: {_told(before)} -> {_told(after)}" if part in _SHOWS_VALUES else f"{subject} changed"
+
+
+def _told(value: Any) -> str:
+    """A value for a line; of a digest, which a package that is worked on has for its version, the beginning."""
+    return f"source {value[:12]}" if isinstance(value, str) and _DIGEST.fullmatch(value) else repr(value)

@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from importlib.machinery import BYTECODE_SUFFIXES, EXTENSION_SUFFIXES, SOURCE_SUFFIXES
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from tidewheel.workspace.stores import Stores
 
 TABLE_TYPE = "tidewheel.Table"
 NO_CHAMPION = "none"
+_SUFFIXES = (*EXTENSION_SUFFIXES, *SOURCE_SUFFIXES, *BYTECODE_SUFFIXES)  # as Python looks for them
 
 
 class Preparation:
@@ -239,11 +241,11 @@ def _packages(closures: Iterable[Closure]) -> tuple[str, ...]:
 
 
 def _module_digest(module: str, captured: CapturedSources) -> str:
-    """The digest of a module's file; "" when there is none any more."""
+    """The digest of a module's file, source or binary, as Python would look for it; "" when there is none any more."""
     stem = module.replace(".", "/")
     for root in captured.import_roots:
         prefix = Path(root).relative_to(captured.folder)
-        for candidate in (f"{stem}.py", f"{stem}/__init__.py"):
+        for candidate in (f"{name}{suffix}" for name in (f"{stem}/__init__", stem) for suffix in _SUFFIXES):
             path = (prefix / candidate).as_posix()
             if path in captured.state.files:
                 return captured.state.files[path]

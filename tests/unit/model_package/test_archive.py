@@ -44,8 +44,18 @@ def zipped(files: list[tuple[str, bytes]], compression: int = zipfile.ZIP_STORED
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # zipfile warns about the names that these tests plant
         with zipfile.ZipFile(buffer, "w", compression) as archive:
-            for name, content in files:
-                archive.writestr(name, content)
+            for name, content in sorted(files):  # as a package's file is, but for what a test plants
+                entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+                entry.external_attr = 0o644 << 16
+                entry.compress_type = compression
+                archive.writestr(entry, content)
+    return buffer.getvalue()
+
+
+def commented(data: bytes) -> bytes:
+    buffer = io.BytesIO(data)
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.comment = b"me too"
     return buffer.getvalue()
 
 
@@ -58,6 +68,18 @@ def read(tmp_path: Path, data: bytes) -> Package:
 class Bomb:
     def __reduce__(self):
         return (Path.touch, (Path("exploded"),))
+
+
+def reordered(files: list[tuple[str, bytes]]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in sorted(files, reverse=True):
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
+    return buffer.getvalue()
+
+
+def test_the_tests_write_archives_as_packages_are_written():
+    assert zipped(list(entries(good()).items())) == good()
 
 
 HOSTILE = {
@@ -75,6 +97,12 @@ HOSTILE = {
     "empty": lambda files: b"",
     "no archive": lambda files: b"PK\x03\x04" + b"x" * 100,
     "no entries": lambda files: zipped([]),
+    "bytes before": lambda files: b"#!/bin/sh\n" + zipped(files),
+    "another archive before": lambda files: zipped([("a", b"b")]) + zipped(files),
+    "bytes after": lambda files: zipped(files) + b"x",
+    "a comment": lambda files: commented(zipped(files)),
+    "another time": lambda files: zipped(files).replace(b"\x00\x00\x21\x00", b"\x00\x00\x22\x00"),
+    "another order": reordered,
     "a manifest that is no JSON": lambda files: zipped([(n, b"{" if n == "package.json" else c) for n, c in files]),
     "a manifest in another encoding": lambda files: zipped(
         [(n, b'{"format":1,"runtime":"\xff\xfe"}' if n == "package.json" else c) for n, c in files]
