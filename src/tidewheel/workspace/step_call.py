@@ -169,8 +169,21 @@ def _classes(declared: Any) -> tuple[type, ...]:
         return (type(None),)
     if declared is float:
         return (float, int)
+    if typing.is_typeddict(declared):
+        return (dict,)
     candidate = origin or declared
-    return (candidate,) if isinstance(candidate, type) and candidate is not object else ()
+    return (candidate,) if _can_be_asked(candidate) else ()
+
+
+def _can_be_asked(candidate: Any) -> bool:
+    """Whether `isinstance` answers for it and says something: Any is a class too, and most protocols refuse."""
+    if not isinstance(candidate, type) or candidate in (object, Any):
+        return False
+    try:
+        isinstance(None, candidate)
+    except TypeError:
+        return False
+    return True
 
 
 def _told(classes: tuple[type, ...]) -> str:
