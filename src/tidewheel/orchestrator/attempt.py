@@ -41,7 +41,7 @@ class WorkerRequest(Record, frozen=True, kw_only=True):
     """One attempt at one node.
 
     Attributes:
-        kind: `step` calls a function; `sql` runs a query over `inputs`.
+        kind: `step` calls a function; `sql` runs a query over `inputs`; `features` joins views to the input `spine`.
         step: `module:function`.
         import_roots: folders of the sources copy that go to the front of `sys.path`.
         outputs: names of the declared outputs.
@@ -52,7 +52,7 @@ class WorkerRequest(Record, frozen=True, kw_only=True):
 
     run_id: str
     node: str
-    kind: Literal["step", "sql"]
+    kind: Literal["step", "sql", "features"]
     step: str
     attempt: int
     sources: str

@@ -28,6 +28,8 @@ def bind_inputs(
         }
     artifacts: dict[str, Artifact] = {}
     bound = {name: _bind(spec, name, prepared, executions, artifacts) for name, spec in node.inputs.items()}
+    for name, table in prepared.query_inputs.get(node.id, {}).items():
+        bound[f"table.{name}"], artifacts[f"table.{name}"] = table.bound, table.artifact
     return bound, artifacts
 
 

@@ -51,7 +51,7 @@ class PreparedRun:
         plan: what is to be done.
         code: by step address.
         resolved: by node, for tables and champions.
-        query_inputs: by `sql` node, the tables that its query reads.
+        query_inputs: by `sql` or `features` node, the tables that it reads.
         sources: the copy of the project's sources; workers have it as their working directory.
         import_roots: folders in it that are imported from.
         file_digests: content digests of the project's files, for declared files.

@@ -118,7 +118,7 @@ class RunInProgress:
         return WorkerRequest(
             run_id=self.prepared.run.id,
             node=node.id,
-            kind="sql" if node.kind == "sql" else "step",
+            kind=node.kind if node.kind in ("sql", "features") else "step",
             step=node.step,
             attempt=1,
             sources=str(self.prepared.sources),

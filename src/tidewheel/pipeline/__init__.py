@@ -2,7 +2,9 @@
 
 from tidewheel.core.errors import ParametersError, StopRun
 from tidewheel.core.metrics import Metrics
+from tidewheel.pipeline import features
 from tidewheel.pipeline.contract import Contract, Freshness, RowRule
+from tidewheel.pipeline.feature_view import FeatureView, OnDemandView
 from tidewheel.pipeline.model import Model
 from tidewheel.pipeline.parameters import (
     Parameter,
@@ -20,10 +22,12 @@ from tidewheel.pipeline.tracing import inside_step, is_inside_step
 
 __all__ = [
     "Contract",
+    "FeatureView",
     "Freshness",
     "InputSpec",
     "Metrics",
     "Model",
+    "OnDemandView",
     "OutputSpec",
     "Parameter",
     "ParametersError",
@@ -39,6 +43,7 @@ __all__ = [
     "bind_value",
     "champion",
     "declared_parameters",
+    "features",
     "inside_step",
     "is_inside_step",
     "parse_parameters",

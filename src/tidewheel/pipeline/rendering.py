@@ -29,7 +29,7 @@ def to_text(plan: Plan) -> str:
 
 
 def to_mermaid(plan: Plan) -> str:
-    """A flowchart from left to right; tables are cylinders, queries and champions have shapes of their own."""
+    """A flowchart from left to right; tables are cylinders, the other reads have shapes of their own."""
     keys = {node.id: f"n{index}" for index, node in enumerate(plan.nodes)}
     lines = ["flowchart LR"]
     lines += [f"    {keys[node.id]}{_shape(node)}" for node in plan.nodes]
@@ -63,4 +63,5 @@ def _source(spec: InputSpec) -> str:
 
 def _shape(node: PlanNode) -> str:
     text = '"' + node.id.replace('"', "'") + '"'
-    return {"table": f"[({text})]", "sql": f"[/{text}/]", "champion": f"{{{{{text}}}}}"}.get(node.kind, f"[{text}]")
+    shapes = {"table": f"[({text})]", "sql": f"[/{text}/]", "features": f"[[{text}]]", "champion": f"{{{{{text}}}}}"}
+    return shapes.get(node.kind, f"[{text}]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -24,6 +25,17 @@ class Resolver(Protocol):
 
     def champion(self, model: str) -> Any:
         """A model's champion, None when it has none."""
+
+    def join_features(
+        self,
+        spine: Any,
+        views: Sequence[Any],
+        *,
+        event_time: str,
+        as_known: str | None,
+        snapshots: Mapping[str, int] | None,
+    ) -> Any:
+        """A spine with features; see `tidewheel.pipeline.features.join`."""
 
 
 _resolver: Resolver | None = None
@@ -48,7 +60,7 @@ def table(name: str, *, as_of: datetime | str | None = None) -> Any:
     """
     moment = as_of.isoformat() if isinstance(as_of, datetime) else as_of
     if current_trace() is None:
-        return _open_workspace("table").table(name, as_of=moment)
+        return open_workspace("table").table(name, as_of=moment)
     return _node("table", name, "tidewheel.Table", {"name": name, "as_of": moment})
 
 
@@ -63,7 +75,7 @@ def sql(query: str, **parameters: Any) -> Any:
         DefinitionError: called in the body of a step, or with no workspace open.
     """
     if current_trace() is None:
-        return _open_workspace("sql").sql(query, **parameters)
+        return open_workspace("sql").sql(query, **parameters)
     arguments = {"query": query, "parameters": to_json(parameters)}
     return _node("sql", "sql", "pyarrow.lib.Table", arguments, step="tidewheel.steps.data_extraction:extract")
 
@@ -75,7 +87,7 @@ def champion(model: str) -> Any:
         DefinitionError: called in the body of a step, or with no workspace open.
     """
     if current_trace() is None:
-        return _open_workspace("champion").champion(model)
+        return open_workspace("champion").champion(model)
     return _node("champion", f"champion-{model}", "tidewheel.Champion", {"name": model})
 
 
@@ -87,7 +99,15 @@ def _node(kind: NodeKind, name: str, type_name: str, arguments: dict[str, Any], 
     return Ref(node.id, SINGLE, output.type_names)
 
 
-def _open_workspace(what: str) -> Resolver:
+def open_workspace(what: str) -> Resolver:
+    """The workspace that reads at once, for a call outside of a pipeline.
+
+    Args:
+        what: the call, for the message.
+
+    Raises:
+        DefinitionError: no workspace is open, or this is the body of a step.
+    """
     if is_inside_step():
         raise DefinitionError(
             f"{what}(...) is called in the body of a step, which reads nothing by itself",

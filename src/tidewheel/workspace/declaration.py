@@ -9,6 +9,7 @@ from tidewheel.core import errors
 from tidewheel.core.errors import ProblemsError, TidewheelError
 from tidewheel.core.records.record import Record
 from tidewheel.pipeline import Parameter, Plan
+from tidewheel.pipeline.feature_view import OnDemandDefinition, ViewDefinition
 from tidewheel.source_repository import Closure
 
 REQUEST = "describe.json"
@@ -44,10 +45,12 @@ class ModelDeclaration(Record, frozen=True, kw_only=True):
 
 
 class Declared(Record, frozen=True, kw_only=True):
-    """All pipelines and models of a project, by name."""
+    """All pipelines, models and feature views of a project, by name."""
 
     pipelines: dict[str, PipelineDeclaration]
     models: dict[str, ModelDeclaration]
+    feature_views: dict[str, ViewDefinition] = {}
+    on_demand_views: dict[str, OnDemandDefinition] = {}
 
 
 class Reported(Record, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tidewheel.core.errors import DefinitionError, NotFoundError, TidewheelError
-from tidewheel.pipeline import Model, Pipeline, Plan
+from tidewheel.pipeline import FeatureView, Model, OnDemandView, Pipeline, Plan
 from tidewheel.source_repository import Closure, ProjectCode
 from tidewheel.workspace.declaration import (
     ANSWER,
@@ -36,10 +36,12 @@ def describe(folder: Path) -> int:
 
 
 def _answer(request: DescribeRequest) -> DescribeAnswer:
-    pipelines, models = _import_declarations(request.modules)
+    pipelines, models, views = _import_declarations(request.modules)
     declared = Declared(
         pipelines={name: _declare_pipeline(pipeline) for name, pipeline in pipelines.items()},
         models={name: _declare_model(model) for name, model in models.items()},
+        feature_views={name: view.definition for name, view in views.items() if isinstance(view, FeatureView)},
+        on_demand_views={name: view.definition for name, view in views.items() if isinstance(view, OnDemandView)},
     )
     if not request.pipeline:
         return DescribeAnswer(declared=declared)
@@ -56,9 +58,12 @@ def _closures(plan: Plan, request: DescribeRequest) -> dict[str, Closure]:
     return {address: code.closure(address) for address in addresses if code.has_module(address.partition(":")[0])}
 
 
-def _import_declarations(modules: tuple[str, ...]) -> tuple[dict[str, Pipeline], dict[str, Model]]:
+def _import_declarations(
+    modules: tuple[str, ...],
+) -> tuple[dict[str, Pipeline], dict[str, Model], dict[str, FeatureView | OnDemandView]]:
     pipelines: dict[str, Pipeline] = {}
     models: dict[str, Model] = {}
+    views: dict[str, FeatureView | OnDemandView] = {}
     for name in modules:
         for value in vars(_import(name)).values():
             if isinstance(value, Pipeline):
@@ -66,7 +71,9 @@ def _import_declarations(modules: tuple[str, ...]) -> tuple[dict[str, Pipeline],
             elif isinstance(value, Model):
                 models[value.name] = value
                 pipelines.setdefault(value.pipeline.name, value.pipeline)
-    return pipelines, models
+            elif isinstance(value, FeatureView | OnDemandView) and views.setdefault(value.name, value) != value:
+                raise DefinitionError(f"two feature views are called {value.name!r}", (), where=f"module {name!r}")
+    return pipelines, models, views
 
 
 def _import(name: str) -> Any:

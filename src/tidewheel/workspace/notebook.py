@@ -6,9 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from tidewheel.workspace.data import query as run_query
 from tidewheel.workspace.data import read_table
+from tidewheel.workspace.features import find_view, join_features
+from tidewheel.workspace.project import Project
 from tidewheel.workspace.stores import Stores
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import pyarrow as pa
 
     from tidewheel.model_package import Champion
@@ -18,8 +22,9 @@ if TYPE_CHECKING:
 class NotebookReads:
     """The resolver of the pipeline's reads; see `tidewheel.pipeline.sources`."""
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(self, stores: Stores, project: Project) -> None:
         self._stores = stores
+        self._project = project
 
     def table(self, name: str, *, as_of: str | None = None) -> TableReader:
         """A table's snapshot."""
@@ -28,6 +33,21 @@ class NotebookReads:
     def sql(self, query: str, **parameters: Any) -> pa.Table:
         """A query's result."""
         return run_query(self._stores, query, parameters or None)
+
+    def join_features(
+        self,
+        spine: Any,
+        views: Sequence[Any],
+        *,
+        event_time: str,
+        as_known: str | None,
+        snapshots: Mapping[str, int] | None,
+    ) -> pa.Table:
+        """A spine with features, from the current snapshots or those that are named."""
+        definitions = [find_view(self._project, view) for view in views]
+        return join_features(
+            self._stores, spine, definitions, event_time=event_time, as_known=as_known, snapshots=snapshots
+        )
 
     def champion(self, model: str) -> Champion | None:
         """A model's champion with its package."""

@@ -82,7 +82,9 @@ class Preparation:
         resolved = {
             node.id: self._resolve(node, run, pinned) for node in plan.nodes if node.kind in ("table", "champion")
         }
-        queries = {node.id: self._query_inputs(node, run, pinned) for node in plan.nodes if node.kind == "sql"}
+        queries = {
+            node.id: self._query_inputs(node, run, pinned) for node in plan.nodes if node.kind in ("sql", "features")
+        }
         prepared = PreparedRun(
             run=run,
             plan=plan,
@@ -140,7 +142,7 @@ class Preparation:
         )
 
     def _code(self, plan: Plan, closures: Mapping[str, Closure], captured: CapturedSources) -> dict[str, StepCode]:
-        steps = {node.step for node in plan.nodes if node.kind in ("step", "sql")}
+        steps = {node.step for node in plan.nodes if node.kind in ("step", "sql", "features")}
         return {step: self._step_code(step, closures.get(step), captured) for step in steps}
 
     def _step_code(self, step: str, closure: Closure | None, captured: CapturedSources) -> StepCode:
@@ -168,6 +170,10 @@ class Preparation:
     def _query_inputs(self, node: PlanNode, run: Run, pinned: Mapping[str, int]) -> dict[str, ResolvedNode]:
         from tidewheel.table_store import tables_in
 
+        if node.kind == "features":
+            named = {table: int(number) for table, number in node.arguments["snapshots"].items()}
+            tables = sorted({view["table"] for view in node.arguments["views"] if "table" in view})
+            return {name: self._table(name, run, {**pinned, **named}) for name in tables}
         return {name: self._table(name, run, pinned) for name in sorted(tables_in(node.arguments["query"]))}
 
     def _table(self, name: str, run: Run, pinned: Mapping[str, int], *, as_of: str | None = None) -> ResolvedNode:

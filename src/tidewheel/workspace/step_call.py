@@ -28,7 +28,7 @@ class StepCall:
     def __init__(self, request: WorkerRequest, store: LocalArtifactStore) -> None:
         self._request = request
         self._store = store
-        self._step = None if request.kind == "sql" else _import_step(request.step)
+        self._step = _import_step(request.step) if request.kind == "step" else None
         self._hints = typing.get_type_hints(self._step.function) if self._step else {}
 
     def carry_out(self) -> tuple[dict[str, Artifact], Metricbook]:
@@ -38,6 +38,8 @@ class StepCall:
             StepError: the step returned what it does not declare.
         """
         inputs = {name: self._load(bound, self._hints.get(name)) for name, bound in self._request.inputs.items()}
+        if self._request.kind == "features":
+            return self._join_features(inputs)
         if self._step is None:
             values = {"output": self._query(inputs)}
         else:
@@ -51,6 +53,13 @@ class StepCall:
                 prefix = "" if name in ("metrics", "output") else f"{name}."
                 metrics |= {f"{prefix}{key}": _number(name, key, number) for key, number in value.items()}
         return {name: self._store.put(value) for name, value in values.items()}, metrics
+
+    def _join_features(self, inputs: dict[str, Any]) -> tuple[dict[str, Artifact], Metricbook]:
+        from tidewheel.workspace.features import carry_out_join
+
+        result, report = carry_out_join(inputs, self._request.arguments, threads=self._request.cpu)
+        values = {"output": result, "report": report.to_dict()}
+        return {name: self._store.put(value) for name, value in values.items()}, dict(report.metrics())
 
     def _query(self, tables: dict[str, Any]) -> Any:
         from tidewheel.steps.data_extraction import extract
