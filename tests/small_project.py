@@ -13,6 +13,7 @@ from processes import processes_in, wait_until
 from tidewheel.artifact_store import LocalArtifactStore
 from tidewheel.core.config import read_config
 from tidewheel.core.digest import digest_file
+from tidewheel.workspace.views import RunView
 from tidewheel.workspace.workspace import Workspace
 
 CONFIG = '[project]\nname = "small"\nmodules = ["small"]\n'
@@ -22,7 +23,7 @@ import time
 from pathlib import Path
 
 from factors import scale
-from tidewheel.pipeline import Metrics, pipeline, step
+from tidewheel.pipeline import pipeline, step
 
 
 def pause(seconds):
@@ -54,9 +55,9 @@ def scaled(numbers: list[int], *, seconds: float = 0.0) -> list[int]:
 
 
 @step
-def total(evens: list[int], odds: list[int], *, seconds: float = 0.0) -> Metrics:
+def total(evens: list[int], odds: list[int], *, seconds: float = 0.0) -> dict[str, int]:
     pause(seconds)
-    return Metrics(evens=sum(evens), odds=sum(odds))
+    return {"evens": sum(evens), "odds": sum(odds)}
 
 
 @step
@@ -81,7 +82,7 @@ def add(number: int) -> int:
 def counting(*, start: int = 1, seconds: float = 0.0):
     numbers = make(start=start, seconds=seconds)
     evens = scaled(even(numbers, seconds=seconds), seconds=seconds)
-    return {"metrics": total(evens, odd(numbers, seconds=seconds), seconds=seconds)}
+    return {"totals": total(evens, odd(numbers, seconds=seconds), seconds=seconds)}
 
 
 @pipeline
@@ -90,13 +91,18 @@ def gated(*, gate: str, start: int = 1):
 """
 
 
-def expected_metrics(start: int, factor: int = 3) -> dict[str, float]:
+def expected_totals(start: int, factor: int = 3) -> dict[str, int]:
     """What `counting` gives, by plain arithmetic."""
     numbers = [start * number for number in range(1000)]
     return {
-        "evens": float(sum(factor * number for number in numbers if number % 2 == 0)),
-        "odds": float(sum(number for number in numbers if number % 2)),
+        "evens": sum(factor * number for number in numbers if number % 2 == 0),
+        "odds": sum(number for number in numbers if number % 2),
     }
+
+
+def totals_of(run: RunView) -> Any:
+    """What a run of `counting` gave."""
+    return run["total"].outputs["output"].load()
 
 
 class SmallProject:

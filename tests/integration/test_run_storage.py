@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from small_project import SMALL, SmallProject, expected_metrics
+from small_project import SMALL, SmallProject, expected_totals, totals_of
 
 SOURCE = (
     SMALL
@@ -296,7 +296,7 @@ def test_a_damaged_artifact_is_found_by_the_step_that_reads_it_and_resume_makes_
             "odd": "cached",
             "total": "succeeded",
         }
-        assert run.metrics == expected_metrics(1, factor=4)
+        assert totals_of(run) == expected_totals(1, factor=4)
     quarantined = list((project.workspace_folder / "artifacts" / "quarantine").glob("*"))
     assert len(quarantined) == (damage in (alter, alter_unseen))
     project.verify_artifacts()
