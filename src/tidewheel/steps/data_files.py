@@ -79,6 +79,30 @@ def read_file(path: Path, *, schema: pa.Schema | None = None, nulls: Sequence[st
     return conform(table, schema, where=str(path))
 
 
+def read_column(path: Path, raw: pa.Table, field: pa.Field, nulls: Sequence[str] = NULLS) -> pa.ChunkedArray:
+    """One column of a file, with a given type.
+
+    Args:
+        path: the file.
+        raw: its rows, with the types that its values have by themselves.
+        field: the column's name and type.
+        nulls: see `read_files`.
+
+    Raises:
+        SchemaMismatchError: a value has no exact form in the type; column, row and value are named.
+    """
+    kind, data = _content(path)
+    schema = pa.schema([field])
+    if kind == "csv":  # its texts are read anew: "007" is a number by itself, and no number as a text
+        try:
+            column = _parse_csv(data, nulls, {field.name: field.type}, [field.name])
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowKeyError):
+            _name_bad_value(path, data, schema, nulls, [field.name])
+            raise
+        return conform(column, schema, where=str(path)).column(0)
+    return conform(raw.select([field.name]), schema, where=str(path)).column(0)
+
+
 def unified_schema(schemas: dict[str, pa.Schema]) -> pa.Schema:
     """The one schema that holds the columns of several files: equal names, each of the widest type.
 
@@ -175,14 +199,20 @@ def _read_csv(path: Path, data: bytes, schema: pa.Schema | None, nulls: Sequence
     return table
 
 
-def _parse_csv(data: bytes, nulls: Sequence[str], types: dict[str, pa.DataType]) -> pa.Table:
+def _parse_csv(
+    data: bytes, nulls: Sequence[str], types: dict[str, pa.DataType], columns: Sequence[str] = ()
+) -> pa.Table:
     # One thread, so that errors name the row; types are inferred over the whole file, not only its first block.
     return pacsv.read_csv(
         pa.BufferReader(data),
         read_options=pacsv.ReadOptions(use_threads=False),
         parse_options=pacsv.ParseOptions(newlines_in_values=True),
         convert_options=pacsv.ConvertOptions(
-            column_types=types, null_values=list(nulls), strings_can_be_null=True, quoted_strings_can_be_null=False
+            column_types=types,
+            include_columns=list(columns),
+            null_values=list(nulls),
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
         ),
     )
 

@@ -7,26 +7,24 @@ after a crash between the commit and the bookkeeping the next run finds the comm
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
 from tidewheel.core.clock import utc_now
-from tidewheel.core.digest import digest_file, digest_value
+from tidewheel.core.digest import digest_file
 from tidewheel.core.errors import ConflictError, NotFoundError, UnreadableFileError
-from tidewheel.core.records import Record, Snapshot
+from tidewheel.core.records import ContractReport, Record, Snapshot
 from tidewheel.metadata_store import Ingest, IngestStore
+from tidewheel.steps.audited_batch import AuditOfFiles, IngestedFile
+from tidewheel.steps.audited_publish import AuditedPublish
 from tidewheel.steps.data_files import NULLS, read_file, read_files, unified_schema
+from tidewheel.steps.ingest_properties import FILE, INGEST_ID, RUN, content_key
+from tidewheel.steps.quarantine import Quarantine
 from tidewheel.table_store import PyIcebergTableStore
 
 __all__ = ["IngestResult", "ingest", "read_files"]
-
-PROPERTY = "tidewheel.ingest."
-"""Before a file's digest: the property of the snapshot that brought its rows; the value is their number and its name"""
-
-RUN_PROPERTY = "tidewheel.run"
-"""The property of a snapshot that names the run which made it."""
 
 _ATTEMPTS = 10
 
@@ -39,17 +37,16 @@ class IngestResult(Record, frozen=True, kw_only=True):
         rows: how many were added.
         files_added: paths whose rows were added, in the order given.
         files_skipped: paths whose content the table had, or that repeat another of the same call.
+        quarantined: how many rows went to the table's quarantine instead.
+        report: what the audit against the table's contract found; None without a contract.
     """
 
     snapshot: Snapshot
     rows: int
     files_added: tuple[str, ...]
     files_skipped: tuple[str, ...]
-
-
-class _Pending(Record, frozen=True, kw_only=True):
-    path: str
-    digest: str
+    quarantined: int = 0
+    report: ContractReport | None = None
 
 
 def ingest(
@@ -60,6 +57,7 @@ def ingest(
     run_id: str = "",
     ingests: IngestStore | None = None,
     nulls: Sequence[str] = NULLS,
+    audit: AuditedPublish | None = None,
 ) -> IngestResult:
     """Adds the rows of those files that a table does not have yet, in one commit: all of them or none.
 
@@ -70,18 +68,25 @@ def ingest(
         run_id: kept with the snapshot.
         ingests: remembers files when their snapshots have expired; without it the snapshots alone are asked.
         nulls: the texts of a CSV file that mean "no value".
+        audit: holds the rows against the table's contract before any reader sees one; what breaks it goes to the
+            table's quarantine or stops the ingest.
 
     Raises:
+        ContractBrokenError: the columns or rows break the contract in a way that stops; nothing was added.
         UnreadableFileError, SchemaMismatchError: see `read_files`; nothing was added, from any file.
         ConflictError: other writers were first again and again.
         StorageError: the disk or the catalog refused.
     """
-    given = [_Pending(path=str(path), digest=_digest(Path(path))) for path in files]
+    given = [IngestedFile(path=str(path), digest=_digest(Path(path))) for path in files]
     if not given:
         raise UnreadableFileError("no files are given", next_step="name at least one file")
+    if audit is not None and store.exists(table):
+        store.staging.sweep(table)
     for attempt in range(_ATTEMPTS):
         fresh = _fresh(store, table, given, ingests)
         try:
+            if audit is not None:
+                return _add_audited(store, table, given, fresh, run_id, ingests, nulls, audit)
             return _add(store, table, given, fresh, run_id, ingests, nulls)
         except ConflictError:  # another process made the table, or added one of the files: look again what is left
             if attempt == _ATTEMPTS - 1:
@@ -92,26 +97,25 @@ def ingest(
 def _add(
     store: PyIcebergTableStore,
     table: str,
-    given: Sequence[_Pending],
-    fresh: Sequence[_Pending],
+    given: Sequence[IngestedFile],
+    fresh: Sequence[IngestedFile],
     run_id: str,
     ingests: IngestStore | None,
     nulls: Sequence[str],
 ) -> IngestResult:
-    skipped = tuple(file.path for file in given if not any(file is one for one in fresh))
     if not fresh:
-        return IngestResult(snapshot=store.snapshot(table), rows=0, files_added=(), files_skipped=skipped)
+        return _nothing_new(store, table, given)
     rows: dict[str, int] = {}
 
     def tables(schema: pa.Schema | None) -> Iterator[pa.Table]:
         for file in fresh:
             data = read_file(Path(file.path), schema=schema, nulls=nulls)
             rows[file.digest] = data.num_rows
-            properties[f"{PROPERTY}{file.digest}"] = f"{data.num_rows} {Path(file.path).name}"
+            properties[f"{FILE}{file.digest}"] = f"{data.num_rows} {file.name}"
             yield data
 
-    properties = {RUN_PROPERTY: run_id} if run_id else {}
-    unless = [f"{PROPERTY}{file.digest}" for file in fresh]
+    properties = {RUN: run_id} if run_id else {}
+    unless = [f"{FILE}{file.digest}" for file in fresh]
     if not store.exists(table):
         schemas = {file.path: data.schema for file, data in zip(fresh, tables(None), strict=True)}
         store.create(table, unified_schema(schemas))
@@ -122,54 +126,101 @@ def _add(
         snapshot=snapshot,
         rows=sum(rows.values()),
         files_added=tuple(file.path for file in fresh),
-        files_skipped=skipped,
+        files_skipped=_skipped(given, fresh),
     )
 
 
+def _add_audited(
+    store: PyIcebergTableStore,
+    table: str,
+    given: Sequence[IngestedFile],
+    fresh: Sequence[IngestedFile],
+    run_id: str,
+    ingests: IngestStore | None,
+    nulls: Sequence[str],
+    audit: AuditedPublish,
+) -> IngestResult:
+    quarantine = Quarantine(store, table, books(store, table, ingests))
+    if not fresh:
+        quarantine.sweep()
+        return _nothing_new(store, table, given)
+    published = audit.publish(AuditOfFiles(store, table, fresh, run_id, tuple(nulls)).prepare(audit))
+    for file, rows in zip(fresh, published.good_counts, strict=True):
+        _record(ingests, file, published.snapshot, run_id, rows)
+    if published.report.quarantined:
+        record_quarantined(ingests, published.snapshot, f"{INGEST_ID}={published.ingest_id}", run_id)
+    quarantine.sweep()
+    return IngestResult(
+        snapshot=published.snapshot,
+        rows=published.report.published,
+        files_added=tuple(file.path for file in fresh),
+        files_skipped=_skipped(given, fresh),
+        quarantined=published.report.quarantined,
+        report=published.report,
+    )
+
+
+def books(store: PyIcebergTableStore, table: str, ingests: IngestStore | None) -> Callable[[str], bool]:
+    """Whether the books know a property of the table's snapshots, which may have expired since."""
+    if ingests is None or not store.exists(table):
+        return lambda key: False
+    uuid = store.info(table).table_uuid
+    return lambda key: ingests.find(table, content_key(uuid, key.removeprefix(FILE))) is not None
+
+
+def record_quarantined(ingests: IngestStore | None, snapshot: Snapshot, key: str, run_id: str) -> None:
+    """Writes into the books that a snapshot with this property was published."""
+    _record(ingests, IngestedFile(path=key, digest=key), snapshot, run_id, 0)
+
+
+def _nothing_new(store: PyIcebergTableStore, table: str, given: Sequence[IngestedFile]) -> IngestResult:
+    skipped = tuple(file.path for file in given)
+    return IngestResult(snapshot=store.snapshot(table), rows=0, files_added=(), files_skipped=skipped)
+
+
+def _skipped(given: Sequence[IngestedFile], fresh: Sequence[IngestedFile]) -> tuple[str, ...]:
+    return tuple(file.path for file in given if not any(file is one for one in fresh))
+
+
 def _fresh(
-    store: PyIcebergTableStore, table: str, given: Sequence[_Pending], ingests: IngestStore | None
-) -> list[_Pending]:
+    store: PyIcebergTableStore, table: str, given: Sequence[IngestedFile], ingests: IngestStore | None
+) -> list[IngestedFile]:
     """The files whose content the table does not have; what a crash left unrecorded is recorded."""
     try:
         uuid = store.info(table).table_uuid
     except NotFoundError:
         uuid = ""
-    fresh: dict[str, _Pending] = {}
+    fresh: dict[str, IngestedFile] = {}
     for file in given:
         if file.digest in fresh:
             continue
-        if uuid and ingests is not None and ingests.find(table, _key(uuid, file.digest)) is not None:
+        if uuid and ingests is not None and ingests.find(table, content_key(uuid, file.digest)) is not None:
             continue
-        key = f"{PROPERTY}{file.digest}"
+        key = f"{FILE}{file.digest}"
         found = store.find_by_property(table, key) if uuid else None
         if found is None:
             fresh[file.digest] = file
         else:
             properties = store.properties(table, found.snapshot_id)
             rows = int(properties[key].partition(" ")[0])
-            _record(ingests, file, found, properties.get(RUN_PROPERTY, ""), rows)
+            _record(ingests, file, found, properties.get(RUN, ""), rows)
     return list(fresh.values())
 
 
-def _record(ingests: IngestStore | None, file: _Pending, snapshot: Snapshot, run_id: str, rows: int) -> None:
+def _record(ingests: IngestStore | None, file: IngestedFile, snapshot: Snapshot, run_id: str, rows: int) -> None:
     if ingests is None:
         return
     ingests.put(
         Ingest(
             table=snapshot.table,
-            content_digest=_key(snapshot.table_uuid, file.digest),
-            file=Path(file.path).name,
+            content_digest=content_key(snapshot.table_uuid, file.digest),
+            file=file.name,
             snapshot_id=snapshot.snapshot_id,
             run_id=run_id,
             row_count=rows,
             recorded_at=utc_now(),
         )
     )
-
-
-def _key(table_uuid: str, digest: str) -> str:
-    """A content in this very table: one that was dropped and made anew under the same name has seen no file yet."""
-    return digest_value("ingest", [table_uuid, digest])
 
 
 def _digest(path: Path) -> str:

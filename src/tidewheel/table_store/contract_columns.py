@@ -39,16 +39,23 @@ def contract_schema(contract: TableContract) -> pa.Schema:
     return pa.schema([pa.field(name, type_) for name, type_ in types.items() if type_ is not None])
 
 
-def missing_columns(contract: TableContract, names: Iterable[str], rows: int) -> list[ContractFinding]:
-    """One finding for each required column, and each column that a rule needs, that is not there."""
-    there = set(names)
-    needed = {column.name: None for column in contract.columns if column.is_required}
-    declared = {column.name for column in contract.columns}
+def missing_columns(
+    contract: TableContract, names: Iterable[str], rows: int, *, known: Iterable[str] = ()
+) -> list[ContractFinding]:
+    """One finding for each column that should be there and is not: those that the contract requires, those that a rule
+    is about, and those of the table of which the contract says nothing.
+
+    Args:
+        names: the columns that there are.
+        rows: how many rows lack them.
+        known: the table's columns.
+    """
+    there, declared = set(names), {column.name for column in contract.columns}
+    needed = dict.fromkeys(column.name for column in contract.columns if column.is_required)
     for rule in contract.rules:
-        # A rule about a column that may be absent is kept by batches without it.
-        for column in (rule.column, *(rule.arguments.get("columns") or ())):
-            if column and column not in declared:
-                needed[column] = None
+        about = [rule.column, *rule.arguments.get("columns", ())]
+        needed |= dict.fromkeys(column for column in about if column and column not in declared)
+    needed |= dict.fromkeys(column for column in known if column not in declared)
     return [
         _finding("missing", name, rows, f"column {name!r} is missing ({suggest(name, sorted(there), 'column')})")
         for name in needed

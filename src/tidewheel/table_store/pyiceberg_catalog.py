@@ -17,6 +17,9 @@ from tidewheel.core.errors import ParameterError, StorageError
 from tidewheel.table_store.pyiceberg_commit import storage_errors
 
 NAMESPACE = "tidewheel"
+QUARANTINE = "quarantine"
+"""The namespace of the tables that hold rows which broke a contract."""
+
 _BUSY_TIMEOUT_S = 30
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)*")
 
@@ -37,9 +40,10 @@ def open_catalog(warehouse: Path, properties: Mapping[str, str] | None) -> Catal
         with open(warehouse / "catalog.lock", "a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             catalog = load_catalog(NAMESPACE, **properties) if properties else _sqlite_catalog(warehouse)
-            with contextlib.suppress(NamespaceAlreadyExistsError):
-                if not catalog.namespace_exists(NAMESPACE):
-                    catalog.create_namespace(NAMESPACE)
+            for namespace in (NAMESPACE, QUARANTINE):
+                with contextlib.suppress(NamespaceAlreadyExistsError):
+                    if not catalog.namespace_exists(namespace):
+                        catalog.create_namespace(namespace)
     return catalog
 
 

@@ -85,10 +85,19 @@ def find_property(metadata: TableMetadata, key: str, value: str | None = None) -
 
     The history is followed by parents, and by the log where expiry has cut that chain.
     """
-    history = {entry.snapshot_id for entry in metadata.snapshot_log}
-    history |= {snapshot.snapshot_id for snapshot in ancestors_of(metadata.current_snapshot(), metadata)}
+    history = _main_ids(metadata)
     for snapshot in sorted(metadata.snapshots, key=lambda one: one.sequence_number or 0, reverse=True):
         found = snapshot.summary.additional_properties.get(key) if snapshot.summary else None
         if snapshot.snapshot_id in history and found is not None and value in (None, found):
             return snapshot
     return None
+
+
+def published_ids(metadata: TableMetadata) -> set[int]:
+    """The snapshots of the main history and of tags: not those that were only staged."""
+    return _main_ids(metadata) | set(tags_of(metadata).values())
+
+
+def _main_ids(metadata: TableMetadata) -> set[int]:
+    history = {entry.snapshot_id for entry in metadata.snapshot_log}
+    return history | {snapshot.snapshot_id for snapshot in ancestors_of(metadata.current_snapshot(), metadata)}

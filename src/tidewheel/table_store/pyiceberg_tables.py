@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -15,6 +16,7 @@ from pyiceberg.exceptions import (
     NoSuchTableError,
     TableAlreadyExistsError,
 )
+from pyiceberg.expressions import In
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table, Transaction
 
@@ -25,9 +27,10 @@ from tidewheel.table_store.file_index import FileIndex
 from tidewheel.table_store.pyiceberg_catalog import identifier, names, open_catalog
 from tidewheel.table_store.pyiceberg_commit import commit, storage_errors
 from tidewheel.table_store.pyiceberg_files import TableData, remove_files, write_files
-from tidewheel.table_store.pyiceberg_history import expire, find_property, remove_tag, set_tag, tags_of
+from tidewheel.table_store.pyiceberg_history import expire, find_property, published_ids, remove_tag, set_tag, tags_of
 from tidewheel.table_store.pyiceberg_schema import arrow_schema, evolve_schema
 from tidewheel.table_store.pyiceberg_snapshots import SnapshotReader
+from tidewheel.table_store.pyiceberg_staging import PyIcebergStaging
 from tidewheel.table_store.table_reader import TableReader
 from tidewheel.table_store.table_reference import TableInfo, TableReference
 
@@ -56,9 +59,10 @@ class PyIcebergTableStore:
         (2, 3, True)
     """
 
-    def __init__(self, catalog: Catalog, index: FileIndex) -> None:
+    def __init__(self, catalog: Catalog, index: FileIndex, folder: Path) -> None:
         self._catalog = catalog
         self._snapshots = SnapshotReader(index)
+        self.staging = PyIcebergStaging(self._load, self._snapshots, folder / "staging")
 
     @classmethod
     def open(cls, warehouse: Path, *, catalog_properties: Mapping[str, str] | None = None) -> PyIcebergTableStore:
@@ -73,7 +77,7 @@ class PyIcebergTableStore:
             StorageError: the folder or the catalog cannot be opened.
         """
         warehouse = warehouse.absolute()
-        return cls(open_catalog(warehouse, catalog_properties), FileIndex(warehouse / "index.db"))
+        return cls(open_catalog(warehouse, catalog_properties), FileIndex(warehouse / "index.db"), warehouse)
 
     def create(
         self, name: str, schema_or_data: pa.Schema | pa.Table, *, properties: Mapping[str, str] = {}
@@ -208,6 +212,25 @@ class PyIcebergTableStore:
 
         return self._commit_files(name, table, files, change, what=f"overwriting table {name!r}")
 
+    def delete(self, name: str, column: str, values: Collection[str]) -> None:
+        """Takes the rows away whose column of text has one of the values, in one commit; none may be there.
+
+        Raises:
+            NotFoundError: there is no such table.
+            ConflictError: other writers were first for two minutes.
+            StorageError: the disk or the catalog refused.
+        """
+
+        def change(transaction: Transaction) -> None:
+            condition = In(column, tuple(values))  # type: ignore[call-arg, arg-type]
+            if any(True for _ in transaction._scan(row_filter=condition).plan_files()):
+                with warnings.catch_warnings():  # files may match by their statistics and yet hold no such row
+                    warnings.filterwarnings("ignore", "Delete operation did not match")
+                    transaction.delete(condition)
+
+        if values:
+            commit(lambda: self._load(name), change, what=f"deleting rows of table {name!r}")
+
     def evolve(self, name: str, schema: pa.Schema) -> Snapshot:
         """Lets a table hold data of a schema too: its new columns are added, its wider types taken over.
 
@@ -248,13 +271,17 @@ class PyIcebergTableStore:
         )
 
     def snapshots(self, name: str) -> tuple[Snapshot, ...]:
-        """The snapshots that can still be read, oldest first.
+        """The snapshots of the main history and of tags that can still be read, oldest first.
 
         Raises:
             NotFoundError: there is no such table.
         """
         table = self._load(name)
-        ordered = sorted(table.snapshots(), key=lambda snapshot: snapshot.sequence_number or 0)
+        known = published_ids(table.metadata)
+        ordered = sorted(
+            (snapshot for snapshot in table.snapshots() if snapshot.snapshot_id in known),
+            key=lambda snapshot: snapshot.sequence_number or 0,
+        )
         return tuple(self._snapshots.record(table, name, snapshot) for snapshot in ordered)
 
     def properties(self, name: str, snapshot_id: int) -> dict[str, str]:

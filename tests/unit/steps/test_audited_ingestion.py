@@ -1,0 +1,313 @@
+"""Write, audit, publish: what each policy does, what stops a batch, and what an interrupted ingest leaves."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pandera.pandas as pa
+import pytest
+
+from tidewheel.core.errors import ConflictError, ContractBrokenError, NotFoundError, UnreadableFileError
+from tidewheel.metadata_store import Database, IngestStore
+from tidewheel.pipeline import Contract, Freshness, RowRule
+from tidewheel.steps.audited_publish import AuditedPublish
+from tidewheel.steps.data_ingestion import books, ingest
+from tidewheel.steps.pandera_checks import run_slow_checks
+from tidewheel.steps.pandera_contract import translate
+from tidewheel.steps.quarantine import INGEST, REASONS, ROW, Quarantine
+from tidewheel.steps.quarantine_release import release
+from tidewheel.table_store import PyIcebergTableStore
+
+AT = datetime(2013, 6, 1, tzinfo=UTC)
+COLUMNS = {
+    "id": pa.Column(int),
+    "carrier": pa.Column(str, pa.Check.isin(["AA", "UA"])),
+    "delay": pa.Column(float, pa.Check.in_range(-60, 600), nullable=True),
+    "at": pa.Column("datetime64[us, UTC]"),
+}
+HEAD = "id,carrier,delay,at\n"
+GOOD = "{0},AA,1.5,2013-01-01T00:00:00Z\n"
+
+
+def contract(columns=COLUMNS, **settings):
+    settings.setdefault("unique", ["id"])
+    settings.setdefault("freshness", Freshness("at"))
+    return Contract("t", pa.DataFrameSchema(columns), **settings)
+
+
+class Workspace:
+    """A store with its books, and files."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.store = PyIcebergTableStore.open(folder / "tables")
+        self.ingests = IngestStore(Database.open(f"sqlite:///{folder}/facts.db"))
+        self.reports = []
+
+    def audit(self, declared):
+        return AuditedPublish(
+            self.store,
+            translate(declared),
+            at=AT,
+            slow=lambda _, rows: run_slow_checks(declared, rows),
+            listener=self.reports.append,
+        )
+
+    def write(self, name, text, head=HEAD):
+        (self.folder / name).write_text(head + text)
+        return self.folder / name
+
+    def ingest(self, name, text, declared=None, head=HEAD):
+        path = self.write(name, text, head)
+        return ingest(self.store, "t", [path], ingests=self.ingests, audit=self.audit(declared or contract()))
+
+    def ids(self):
+        if not self.store.exists("t"):
+            return []
+        return self.store.read(self.store.snapshot("t")).to_arrow(["id"])["id"].to_pylist()
+
+    @property
+    def quarantine(self):
+        return Quarantine(self.store, "t", books(self.store, "t", self.ingests))
+
+    def release(self, declared=None, **settings):
+        return release(self.store, "t", self.audit(declared or contract()), ingests=self.ingests, **settings)
+
+    def branches(self):
+        return [name for name in self.store._load("t").metadata.refs if name != "main"]
+
+
+@pytest.fixture
+def place(tmp_path):
+    return Workspace(tmp_path)
+
+
+def test_good_rows_are_published_in_one_snapshot_on_an_empty_table(place):
+    result = place.ingest("a.csv", GOOD.format(1) + GOOD.format(2))
+    assert (result.rows, result.quarantined, place.ids()) == (2, 0, [1, 2])
+    assert [one.row_count for one in place.store.snapshots("t")] == [0, 2]
+    assert result.report.findings == ()
+    assert place.branches() == []
+    assert not place.store.exists("quarantine.t")
+
+
+def test_rows_that_break_a_rule_go_to_quarantine_with_their_reasons_and_the_rest_is_published(place):
+    text = GOOD.format(1) + "2,ZZ,700,2013-01-01T00:00:00Z\n" + GOOD.format(1) + "4,UA,,2050-01-01T00:00:00Z\n"
+    result = place.ingest("a.csv", text)
+    assert (result.rows, result.quarantined, place.ids()) == (1, 3, [1])
+    rows = place.quarantine.rows().to_pylist()
+    assert [(row["id"], row[ROW], row[REASONS]) for row in rows] == [
+        (2, 2, ["carrier.domain", "delay.range"]),
+        (1, 3, ["id.unique"]),
+        (4, 4, ["at.future"]),
+    ]
+    (batch,) = place.quarantine.batches()
+    assert (batch.rows, batch.files, batch.status) == (3, ("a.csv",), "held")
+    properties = place.store.properties("t", result.snapshot.snapshot_id)
+    kept = place.store.properties("quarantine.t", place.store.snapshot("quarantine.t").snapshot_id)
+    assert properties["tidewheel.ingest_id"] == kept["tidewheel.ingest_id"] == batch.ingest_id
+    assert place.branches() == []
+    assert {finding.rule: finding.count for finding in result.report.findings} == {
+        "carrier.domain": 1,
+        "delay.range": 1,
+        "id.unique": 1,
+        "at.future": 1,
+    }
+
+
+def test_a_key_that_the_table_has_already_goes_to_quarantine(place):
+    place.ingest("a.csv", GOOD.format(1))
+    result = place.ingest("b.csv", GOOD.format(1) + GOOD.format(2))
+    assert (result.rows, result.quarantined, place.ids()) == (1, 1, [1, 2])
+
+
+def test_a_clipped_value_is_the_nearest_allowed_one(place):
+    text = "1,AA,9999,2013-01-01T00:00:00Z\n2,AA,-99,2013-01-01T00:00:00Z\n3,AA,,2013-01-01T00:00:00Z\n"
+    result = place.ingest("a.csv", text, contract(policies={"delay.range": "clip"}))
+    rows = place.store.read(result.snapshot).to_arrow()
+    assert rows["delay"].to_pylist() == [600.0, -60.0, None]
+    assert (result.report.clipped, result.quarantined) == (2, 0)
+
+
+def test_a_flag_publishes_and_tells(place):
+    result = place.ingest("a.csv", "1,ZZ,1,2013-01-01T00:00:00Z\n", contract(policies={"carrier": "flag"}))
+    (finding,) = result.report.findings
+    assert (result.rows, finding.severity, finding.samples[0]["carrier"]) == (1, "warning", "ZZ")
+
+
+def test_a_rule_that_stops_publishes_nothing_and_quarantines_nothing(place):
+    place.ingest("a.csv", GOOD.format(1))
+    declared = contract(policies={"carrier.domain": "stop"})
+    with pytest.raises(ContractBrokenError, match="1 of 2 rows break it") as told:
+        place.ingest("b.csv", GOOD.format(2) + "3,ZZ,1000,2013-01-01T00:00:00Z\n", declared)
+    assert len(told.value.problems) == 2
+    assert (place.ids(), place.branches(), place.store.exists("quarantine.t")) == ([1], [], False)
+    assert [finding.rule for finding in place.reports[-1].findings] == ["carrier.domain", "delay.range"]
+
+
+def test_a_rule_across_columns_and_a_slow_one_keep_rows_out(place):
+    columns = {**COLUMNS, "carrier": pa.Column(str, pa.Check(lambda texts: texts != "UA", name="not united"))}
+    declared = contract(columns, rules=[RowRule("late ones are AA", "delay < 10 or carrier = 'AA'")])
+    text = "1,UA,1,2013-01-01T00:00:00Z\n2,B6,50,2013-01-01T00:00:00Z\n3,B6,5,2013-01-01T00:00:00Z\n"
+    result = place.ingest("a.csv", text, declared)
+    assert place.ids() == [3]
+    assert {row["id"]: row[REASONS] for row in place.quarantine.rows().to_pylist()} == {
+        1: ["carrier.not united"],
+        2: ["late ones are AA"],
+    }
+    assert result.report.rules == 8
+
+
+def test_a_batch_whose_rows_are_all_bad_is_published_without_rows_and_known(place):
+    place.ingest("a.csv", "1,ZZ,1,2013-01-01T00:00:00Z\n")
+    again = place.ingest("b.csv", "1,ZZ,1,2013-01-01T00:00:00Z\n")
+    assert (place.ids(), again.files_skipped != (), len(place.quarantine.batches())) == ([], True, 1)
+
+
+@pytest.mark.parametrize(
+    ("head", "row", "told"),
+    [
+        ("id,carrier,at\n", "1,AA,2013-01-01T00:00:00Z\n", ["'delay' is missing"]),
+        ("id,carrier,delay,at,gate\n", "1,AA,1,2013-01-01T00:00:00Z,B\n", ["'gate' is unexpected"]),
+        ("id,carier,delay,at\n", "1,AA,1,2013-01-01T00:00:00Z\n", ["'carrier' is missing", "'carier' is unexpected"]),
+        (
+            HEAD,
+            "x,AA,late,2013-01-01T00:00:00Z\n",
+            ["'id', row 1: 'x' is no int64", "'delay', row 1: 'late' is no double"],
+        ),
+        (HEAD, "1,AA,1,2013-01-01\n", ["'at', row 1"]),
+        ("id,at,gate\n", "x,2013-01-01T00:00:00Z,B\n", ["'carrier'", "'delay'", "'gate'", "'id', row 1"]),
+    ],
+)
+@pytest.mark.parametrize("exists", [False, True])
+def test_other_columns_stop_with_all_findings_and_change_nothing(place, head, row, told, exists):
+    if exists:
+        place.ingest("first.csv", GOOD.format(7))
+    with pytest.raises(ContractBrokenError) as error:
+        place.ingest("a.csv", row, head=head)
+    assert len(error.value.problems) == len(told)
+    for part in told:
+        assert any(part in problem for problem in error.value.problems), (part, error.value.problems)
+    assert place.store.exists("t") == exists
+    assert place.ids() == ([7] if exists else [])
+    assert place.reports[-1].findings
+    assert not exists or place.branches() == []
+
+
+@pytest.mark.parametrize("content", [b"", b"id,carrier,delay,at\n", b"id,carrier\n1,\xff\n", b"\xff\xfei\x00"])
+def test_a_file_that_cannot_be_read_changes_nothing(place, content):
+    place.ingest("first.csv", GOOD.format(7))
+    (place.folder / "bad.csv").write_bytes(content)
+    with pytest.raises(UnreadableFileError):
+        ingest(place.store, "t", [place.folder / "bad.csv"], audit=place.audit(contract()))
+    assert (place.ids(), place.branches()) == ([7], [])
+
+
+def test_an_optional_column_may_be_absent_and_a_code_keeps_its_zeros(place):
+    columns = {"id": pa.Column(int), "code": pa.Column(str), "note": pa.Column(str, required=False, nullable=True)}
+    declared = Contract("t", pa.DataFrameSchema(columns))
+    place.ingest("a.csv", "1,007\n", declared, head="id,code\n")
+    rows = place.store.read(place.store.snapshot("t")).to_arrow().to_pylist()
+    assert rows == [{"id": 1, "code": "007", "note": None}]
+
+
+def test_an_all_null_column_and_stale_rows_stop_where_the_contract_says_so(place):
+    from datetime import timedelta
+
+    declared = contract(max_null_share={"delay": 0.5}, freshness=Freshness("at", max_age=timedelta(days=30)))
+    with pytest.raises(ContractBrokenError) as error:
+        place.ingest("a.csv", "1,AA,,2013-01-01T00:00:00Z\n", declared)
+    assert [problem.split(" ")[0] for problem in error.value.problems] == ["delay.null_share", "at.freshness"]
+
+
+def test_a_contract_that_grew_lets_the_table_grow(place):
+    place.ingest("a.csv", GOOD.format(1))
+    columns = {**COLUMNS, "gate": pa.Column(str)}
+    place.ingest("b.csv", "2,AA,1,2013-01-01T00:00:00Z,B2\n", contract(columns), head="id,carrier,delay,at,gate\n")
+    assert place.store.read(place.store.snapshot("t")).to_arrow(["gate"])["gate"].to_pylist() == [None, "B2"]
+
+
+def test_rows_without_a_schema_are_held_against_rules_alone(place):
+    declared = Contract("t", unique=["id"], rules=[RowRule("small", "id < 10")])
+    place.ingest("a.csv", "1,x\n99,y\n1,z\n", declared, head="id,text\n")
+    assert place.ids() == [1]
+    with pytest.raises(ContractBrokenError, match="'id' is missing"):
+        place.ingest("b.csv", "1\n", declared, head="text\n")
+
+
+def test_quarantine_is_released_after_the_contract_changed_and_the_rest_stays(place):
+    place.ingest("a.csv", GOOD.format(1) + "2,B6,1,2013-01-01T00:00:00Z\n3,ZZ,1,2013-01-01T00:00:00Z\n")
+    (before,) = place.quarantine.batches()
+    wider = contract({**COLUMNS, "carrier": pa.Column(str, pa.Check.isin(["AA", "UA", "B6"]))})
+    (result,) = place.release(wider)
+    assert (result.released, result.kept, place.ids()) == (1, 1, [1, 2])
+    (after,) = place.quarantine.batches()
+    assert (after.ingest_id, after.rows, after.reasons) == (result.kept_as, 1, {"carrier.domain": 1})
+    assert after.contract_digest != before.contract_digest
+    (row,) = place.quarantine.rows().to_pylist()
+    assert (row["id"], row[ROW], row[INGEST]) == (3, 3, result.kept_as)
+    everything = contract({**COLUMNS, "carrier": pa.Column(str)})
+    place.release(everything)
+    assert (place.ids(), place.quarantine.batches()) == ([1, 2, 3], ())
+
+
+def test_a_release_holds_keys_against_the_table_of_today(place):
+    place.ingest("a.csv", "1,ZZ,1,2013-01-01T00:00:00Z\n")
+    place.ingest("b.csv", GOOD.format(1))
+    (result,) = place.release(contract({**COLUMNS, "carrier": pa.Column(str)}))
+    assert (result.released, result.kept, place.ids()) == (0, 1, [1])
+    assert place.quarantine.batches()[0].reasons == {"id.unique": 1}
+
+
+def test_dropped_rows_are_gone_and_unknown_ones_are_told(place):
+    place.ingest("a.csv", "1,ZZ,1,2013-01-01T00:00:00Z\n")
+    place.ingest("b.csv", "2,ZZ,1,2013-01-01T00:00:00Z\n")
+    first, second = place.quarantine.batches()
+    place.quarantine.remove([first.ingest_id])
+    assert [batch.ingest_id for batch in place.quarantine.batches()] == [second.ingest_id]
+    with pytest.raises(NotFoundError):
+        place.release(ingest_id=first.ingest_id)
+
+
+def test_what_an_ingest_left_that_died_before_publishing_is_finished_by_a_rerun(place, monkeypatch):
+    """The process dies between the two commits: rows are in quarantine, the good ones are only staged."""
+    staging = type(place.store.staging)
+    with monkeypatch.context() as patch:
+        patch.setattr(staging, "publish", lambda *arguments, **settings: (_ for _ in ()).throw(SystemExit))
+        patch.setattr(staging, "discard", lambda *arguments: None)
+        patch.setattr(Quarantine, "take_back", lambda *arguments: None)
+        with pytest.raises(SystemExit):
+            place.ingest("a.csv", GOOD.format(1) + "2,ZZ,1,2013-01-01T00:00:00Z\n")
+    assert (place.ids(), len(place.branches())) == ([], 2)
+    (batch,) = place.quarantine.batches()
+    assert batch.status == "unfinished"
+    with pytest.raises(ConflictError, match=r"(?s)interrupted.*a\.csv"):
+        place.release()
+    again = place.ingest("a.csv", GOOD.format(1) + "2,ZZ,1,2013-01-01T00:00:00Z\n")
+    assert (again.rows, again.quarantined, place.ids(), place.branches()) == (1, 1, [1], [])
+    assert [(one.rows, one.status) for one in place.quarantine.batches()] == [(1, "held")]
+    assert place.quarantine._rows(None).num_rows == 1
+
+
+@pytest.mark.parametrize("unique", [[], ["id"]])
+def test_a_writer_that_was_first_is_kept_and_keys_are_compared_again(place, monkeypatch, unique):
+    place.ingest("first.csv", GOOD.format(0), contract(unique=unique))
+    staging = type(place.store.staging)
+    publish, turns = staging.publish, []
+
+    def beaten(self, staged, **settings):
+        if not turns:
+            turns.append(1)
+            place.ingest("other.csv", GOOD.format(2), contract(unique=unique))
+        return publish(self, staged, **settings)
+
+    monkeypatch.setattr(staging, "publish", beaten)
+    text = GOOD.format(1) + GOOD.format(2) + "3,ZZ,1,2013-01-01T00:00:00Z\n"
+    result = place.ingest("a.csv", text, contract(unique=unique))
+    if unique:
+        assert (sorted(place.ids()), result.quarantined) == ([0, 1, 2], 2)
+    else:
+        assert (sorted(place.ids()), result.quarantined) == ([0, 1, 2, 2], 1)
+    assert place.branches() == []
+    assert sum(batch.rows for batch in place.quarantine.batches()) == result.quarantined
+    assert place.store.read(place.store.snapshot("t")).to_arrow().num_rows == len(place.ids())
