@@ -56,5 +56,11 @@ def test_a_run_of_json_values_imports_no_library_of_data_or_models(project):
     assert imported_by(project, "run", "light") & HEAVY == set()  # from the cache
 
 
+def test_commands_on_a_current_workspace_import_neither_sqlalchemy_nor_alembic(project):
+    assert "sqlalchemy" in imported_by(project, "run", "light")  # the first one makes the workspace
+    for command in (["run", "light"], ["run", "light", "--package", "json"], ["runs"], ["status"]):
+        assert imported_by(project, *command) & {"sqlalchemy", "alembic", "psycopg"} == set()
+
+
 def test_the_rule_sees_what_a_step_imports(project):
     assert "numpy" in imported_by(project, "run", "light", "--package", "numpy")

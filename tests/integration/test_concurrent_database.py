@@ -48,13 +48,11 @@ def test_eight_processes_that_open_a_new_schema_of_a_server_at_once_create_it_on
 
 
 def test_reading_the_version_of_an_empty_database_keeps_the_callers_lock(tmp_path):
-    from tidewheel.metadata_store.engine import build_engine
+    from tidewheel.metadata_store.address import find_driver
     from tidewheel.metadata_store.schema import read_version
 
-    engine = build_engine(f"sqlite:///{tmp_path / 'metadata.db'}", create=True)
-    with engine.connect() as connection:
-        connection.exec_driver_sql("BEGIN EXCLUSIVE")
-        assert read_version(connection) is None
-        assert connection.connection.dbapi_connection.in_transaction
-        connection.rollback()
-    engine.dispose()
+    connection = find_driver(f"sqlite:///{tmp_path / 'metadata.db'}", create=True).connect()
+    connection.execute("BEGIN EXCLUSIVE")
+    assert read_version(connection) is None
+    assert connection.raw.in_transaction
+    connection.close()

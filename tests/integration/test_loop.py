@@ -172,10 +172,8 @@ def test_a_turn_is_renewed_while_it_lasts_and_told_when_it_is_lost(toy):
 
 
 def _steal(toy) -> None:
-    from sqlalchemy import text
-
     with toy.stores.database.write() as connection:
-        connection.execute(text("update lease set owner = 'another machine'"))
+        connection.execute("UPDATE lease SET owner = 'another machine'")
 
 
 def test_an_event_that_cannot_start_does_not_keep_the_rest_from_happening(toy):

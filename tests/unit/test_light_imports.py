@@ -41,6 +41,11 @@ def test_the_command_line_loads_nothing_heavy():
     assert loaded_by("import tidewheel.cli") & HEAVY == set()
 
 
+@needs("metadata_store")
+def test_the_stores_of_facts_load_nothing_heavy():
+    assert loaded_by("import tidewheel.metadata_store") & HEAVY == set()
+
+
 @needs("prediction_service")
 def test_serving_loads_no_training_or_table_library():
     assert loaded_by("import tidewheel.prediction_service") & NOT_FOR_SERVING == set()

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
-
 from tidewheel.core.clock import utc_now
 from tidewheel.core.errors import ConflictError, NotFoundError
 from tidewheel.core.records.record import Record
+from tidewheel.metadata_store.connection import Connection
 from tidewheel.metadata_store.database import Database
-from tidewheel.metadata_store.statements import insert_new
-from tidewheel.metadata_store.tables import model_alias as table
-from tidewheel.metadata_store.tables import model_alias_move as moves
-from tidewheel.metadata_store.tables import model_version
+from tidewheel.metadata_store.statements import insert, insert_new, where
+
+_CURRENT = "SELECT version FROM model_alias WHERE model = :model AND alias = :alias"
+_SWAP = """
+    UPDATE model_alias SET version = :to_version
+    WHERE model = :model AND alias = :alias AND version = :expected
+"""
+_ALL = "SELECT model, alias, version FROM model_alias ORDER BY model, alias"
+_VERSIONS = "SELECT version FROM model_version WHERE model = :model ORDER BY version"
 
 
 class AliasMove(Record, frozen=True, kw_only=True):
@@ -94,43 +98,37 @@ class AliasStore:
                     f"alias {alias!r} of model {model!r} points to {_name(now)}, not to {_name(expected)}",
                     next_step="look at the new version, then decide again",
                 )
-            connection.execute(insert(moves).values(model=model, alias=alias, record=move.to_json().decode()))
+            insert(connection, "model_alias_move", {"model": model, "alias": alias, "record": move.to_json().decode()})
         return move
 
     def history(self, model: str, alias: str | None = None) -> Sequence[AliasMove]:
         """The moves of a model's aliases, or of one of them, oldest first."""
-        statement = select(moves.c.record).where(moves.c.model == model).order_by(moves.c.position)
-        if alias is not None:
-            statement = statement.where(moves.c.alias == alias)
+        given = {"model": model, "alias": alias}
+        conditions = where(given, "model = :model", "alias = :alias")
+        sql = f"SELECT record FROM model_alias_move {conditions} ORDER BY position"
         with self._database.read() as connection:
-            return [AliasMove.from_json(record) for record in connection.execute(statement).scalars()]
+            return [AliasMove.from_json(record) for record in connection.scalars(sql, **given)]
 
     def all(self) -> dict[tuple[str, str], int]:
         """Where every alias points, by model and alias."""
         with self._database.read() as connection:
-            rows = connection.execute(select(table).order_by(table.c.model, table.c.alias)).all()
-        return {(row.model, row.alias): row.version for row in rows}
+            return {(model, alias): version for model, alias, version in connection.execute(_ALL)}
 
 
 def _current(connection: Connection, model: str, alias: str) -> int | None:
-    return connection.execute(select(table.c.version).where(table.c.model == model, table.c.alias == alias)).scalar()
+    version: int | None = connection.scalar(_CURRENT, model=model, alias=alias)
+    return version
 
 
 def _swap(connection: Connection, model: str, alias: str, expected: int | None, to_version: int) -> bool:
     if expected is None:
-        return insert_new(connection, table, {"model": model, "alias": alias, "version": to_version}) == 1
-    is_expected = (table.c.model == model, table.c.alias == alias, table.c.version == expected)
-    return connection.execute(update(table).where(*is_expected).values(version=to_version)).rowcount == 1
+        return insert_new(connection, "model_alias", {"model": model, "alias": alias, "version": to_version}) == 1
+    done = connection.execute(_SWAP, model=model, alias=alias, expected=expected, to_version=to_version)
+    return done.rowcount == 1
 
 
 def _check_version(connection: Connection, model: str, version: int) -> None:
-    versions = (
-        connection.execute(
-            select(model_version.c.version).where(model_version.c.model == model).order_by(model_version.c.version)
-        )
-        .scalars()
-        .all()
-    )
+    versions = connection.scalars(_VERSIONS, model=model)
     if version not in versions:
         known = ", ".join(str(number) for number in versions[-12:])
         raise NotFoundError(

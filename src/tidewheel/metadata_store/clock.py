@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import select, update
-
 from tidewheel.core.errors import ConflictError
 from tidewheel.metadata_store.database import Database
+from tidewheel.metadata_store.moment import from_microseconds, to_microseconds
 from tidewheel.metadata_store.statements import insert_new
-from tidewheel.metadata_store.tables import clock as table
+
+_READ = "SELECT at FROM clock"
 
 
 class ClockStore:
@@ -26,7 +26,8 @@ class ClockStore:
     def get(self) -> datetime | None:
         """The virtual time; None on the wall clock."""
         with self._database.read() as connection:
-            return connection.execute(select(table.c.at)).scalar()
+            at = connection.scalar(_READ)
+        return None if at is None else from_microseconds(at)
 
     def set(self, at: datetime) -> None:
         """Moves the time forward, by compare-and-swap; to where it stands changes nothing.
@@ -34,12 +35,13 @@ class ClockStore:
         Raises:
             ConflictError: it stands later already: facts of that later time may exist.
         """
+        new = to_microseconds(at)
         with self._database.write("decision") as connection:
-            if insert_new(connection, table, {"id": 1, "at": at}):
+            if insert_new(connection, "clock", {"id": 1, "at": new}):
                 return
-            if connection.execute(update(table).where(table.c.at <= at).values(at=at)).rowcount:
+            if connection.execute("UPDATE clock SET at = :new WHERE at <= :new", new=new).rowcount:
                 return
-            now = connection.execute(select(table.c.at)).scalar_one()
+            now = from_microseconds(connection.scalar(_READ))
         raise ConflictError(
             f"the workspace's clock stands at {now.isoformat()} and cannot go back to {at.isoformat()}",
             next_step="choose a later time, or start a fresh workspace",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import select
-
 from tidewheel.metadata_store.database import Database
 from tidewheel.metadata_store.statements import insert_new
-from tidewheel.metadata_store.tables import closure_miss as table
+
+_OF_STEP = "SELECT module FROM closure_miss WHERE step = :step ORDER BY module"
+_ALL = "SELECT step, module FROM closure_miss ORDER BY step, module"
 
 
 class ClosureMissStore:
@@ -22,18 +22,17 @@ class ClosureMissStore:
         rows = [{"step": step, "module": module} for module in sorted(set(modules))]
         if rows:
             with self._database.write() as connection:
-                insert_new(connection, table, *rows)
+                insert_new(connection, "closure_miss", *rows)
 
     def misses_of(self, step: str) -> tuple[str, ...]:
         """The modules remembered for a step, sorted."""
-        statement = select(table.c.module).where(table.c.step == step).order_by(table.c.module)
         with self._database.read() as connection:
-            return tuple(connection.execute(statement).scalars())
+            return tuple(connection.scalars(_OF_STEP, step=step))
 
     def all(self) -> dict[str, tuple[str, ...]]:
         """The modules remembered for every step, in one query: what a run reads at its start."""
         found: dict[str, list[str]] = {}
         with self._database.read() as connection:
-            for row in connection.execute(select(table).order_by(table.c.step, table.c.module)):
-                found.setdefault(row.step, []).append(row.module)
+            for step, module in connection.execute(_ALL):
+                found.setdefault(step, []).append(module)
         return {step: tuple(modules) for step, modules in found.items()}

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
-from typing import Literal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 
-from sqlalchemy import Connection, Engine
-from sqlalchemy.pool import StaticPool
-
-from tidewheel.metadata_store.engine import build_engine
+from tidewheel.metadata_store.address import find_driver
+from tidewheel.metadata_store.connection import Connection
+from tidewheel.metadata_store.driver import Driver, Durability
+from tidewheel.metadata_store.pool import Pool
 from tidewheel.metadata_store.schema import bring_up_to_date, read_version
 from tidewheel.metadata_store.storage_errors import storage_errors
-
-Durability = Literal["progress", "decision"]
-"""`progress` survives kill -9, `decision` a power cut too."""
-
-_SYNCHRONOUS = {"progress": "NORMAL", "decision": "FULL"}
-_SYNCHRONOUS_COMMIT = {"progress": "off", "decision": "on"}
 
 
 class Database:
@@ -34,21 +27,20 @@ class Database:
         >>> database.close()
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._is_sqlite = engine.dialect.name == "sqlite"
-        self._where = engine.url.render_as_string(hide_password=True)
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self._pool = Pool(driver)
         # Threads queue here, which is fairer than SQLite's polling; processes meet in SQLite.
-        self._writing = threading.Lock() if self._is_sqlite else nullcontext()
-        # The database in memory is one connection.
-        self._reading = self._writing if isinstance(engine.pool, StaticPool) else nullcontext()
+        self._writing = threading.Lock() if driver.has_one_writer else nullcontext()
+        self._reading = self._writing if driver.has_one_connection else nullcontext()
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> Database:
         """Opens a database; a new one is created, an older one migrated, while other processes wait.
 
         Args:
-            url: `sqlite:///PATH`, `sqlite://` (in memory), or `postgresql+psycopg://USER@HOST/DATABASE`.
+            url: `sqlite:///PATH` with the path as it is, `sqlite://` (in memory), or
+                `postgresql+psycopg://USER@HOST/DATABASE` with libpq's parameters as its query.
             create: whether a missing database is made.
 
         Raises:
@@ -56,13 +48,12 @@ class Database:
             WorkspaceVersionError: written by a newer Tidewheel.
             ParameterError: the URL is of another kind of database.
         """
-        engine = build_engine(url, create=create)
-        database = cls(engine)
+        database = cls(find_driver(url, create=create))
         try:
-            with storage_errors(database._where):
-                bring_up_to_date(engine, create=create, where=database._where)
+            with storage_errors(database._driver.where, database._driver.module):
+                bring_up_to_date(database._driver, database._pool, create=create)
         except BaseException:
-            engine.dispose()
+            database.close()
             raise
         return database
 
@@ -73,9 +64,7 @@ class Database:
         Raises:
             StorageError: the database cannot be read.
         """
-        with storage_errors(self._where), self._reading, self._engine.connect() as connection:
-            if self._is_sqlite:
-                connection.exec_driver_sql("BEGIN")
+        with self._reading, self._borrow(self._driver.begin_read) as connection:
             yield connection
 
     @contextmanager
@@ -83,7 +72,7 @@ class Database:
         """A transaction that is committed as a whole at the end of the block, and undone as a whole by an exception.
 
         On SQLite it is the only writer from its first statement on. On PostgreSQL others write meanwhile, so what was
-        read must be held by `with_for_update` or confirmed by a compare-and-swap.
+        read must be held by `Connection.for_update` or confirmed by a compare-and-swap.
 
         Args:
             durability: `decision` waits until the disk has it.
@@ -92,24 +81,18 @@ class Database:
             StorageError: the disk is full or read-only, or the server is gone; nothing was written.
             ConflictError: the write contradicts a recorded fact.
         """
-        with ExitStack() as stack:
-            stack.enter_context(storage_errors(self._where))
-            stack.enter_context(self._writing)
-            connection = stack.enter_context(self._engine.connect())
-            self._begin(connection, durability)
+
+        def begin(connection: Connection) -> None:
+            self._driver.begin_write(connection, durability)
+
+        with self._writing, self._borrow(begin) as connection:
             yield connection
             connection.commit()
 
-    def _begin(self, connection: Connection, durability: Durability) -> None:
-        if not self._is_sqlite:
-            connection.exec_driver_sql(f"SET LOCAL synchronous_commit = {_SYNCHRONOUS_COMMIT[durability]}")
-            return
-        level = _SYNCHRONOUS[durability]
-        if connection.info.get("synchronous", "NORMAL") != level:
-            # SQLite takes this only outside of a transaction.
-            connection.exec_driver_sql(f"PRAGMA synchronous = {level}")
-            connection.info["synchronous"] = level
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    @contextmanager
+    def _borrow(self, begin: Callable[[Connection], None]) -> Iterator[Connection]:
+        with storage_errors(self._driver.where, self._driver.module), self._pool.borrow(begin) as connection:
+            yield connection
 
     @property
     def schema_version(self) -> int:
@@ -119,4 +102,4 @@ class Database:
 
     def close(self) -> None:
         """Closes all connections; the last process to do so folds SQLite's log into the file."""
-        self._engine.dispose()
+        self._pool.close()

@@ -6,18 +6,21 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from tidewheel.core.clock import utc_now
 from tidewheel.core.errors import ConflictError
 from tidewheel.core.records import Deployment
 from tidewheel.core.records.deployment import Role
 from tidewheel.core.records.record import Record
+from tidewheel.metadata_store.connection import Connection
 from tidewheel.metadata_store.database import Database
-from tidewheel.metadata_store.statements import get_by_prefix, insert_new
-from tidewheel.metadata_store.tables import active_deployment as active
-from tidewheel.metadata_store.tables import deployment as table
-from tidewheel.metadata_store.tables import deployment_change as change
+from tidewheel.metadata_store.statements import get_by_prefix, insert, insert_new, where
+
+_IN_SLOT = "WHERE place = :place AND endpoint = :endpoint AND role = :role"
+_CURRENT = f"SELECT deployment_id FROM active_deployment {_IN_SLOT}"
+_SWAP = f"UPDATE active_deployment SET deployment_id = :new {_IN_SLOT} AND deployment_id = :expected"
+_REMOVE = f"DELETE FROM active_deployment {_IN_SLOT} AND deployment_id = :expected"
+_IS_ACTIVE = "SELECT count(*) FROM active_deployment WHERE deployment_id = :id"
 
 
 class DeploymentChange(Record, frozen=True, kw_only=True):
@@ -65,15 +68,11 @@ class DeploymentStore:
         slot = {"place": deployment.place, "endpoint": deployment.endpoint, "role": deployment.role}
         row = {"id": deployment.id, "place": deployment.place, "endpoint": deployment.endpoint}
         with self._database.write("decision") as connection:
-            connection.execute(insert(table).values(**row, record=deployment.to_json().decode()))
+            insert(connection, "deployment", {**row, "record": deployment.to_json().decode()})
             if expected is None:
-                swapped = insert_new(connection, active, {**slot, "deployment_id": deployment.id})
+                swapped = insert_new(connection, "active_deployment", {**slot, "deployment_id": deployment.id})
             else:
-                swapped = connection.execute(
-                    update(active)
-                    .where(*_is_slot(slot), active.c.deployment_id == expected)
-                    .values(deployment_id=deployment.id)
-                ).rowcount
+                swapped = connection.execute(_SWAP, **slot, expected=expected, new=deployment.id).rowcount
             if not swapped:
                 raise _conflict(connection, slot, expected)
             _append(connection, slot, expected, deployment.id, deployment.event_id, reason, deployment.at)
@@ -87,29 +86,24 @@ class DeploymentStore:
             NotFoundError: there is no such deployment.
         """
         with self._database.write("decision") as connection:
-            deployment = Deployment.from_json(get_by_prefix(connection, table, "deployment", deployment_id))
+            deployment = Deployment.from_json(get_by_prefix(connection, "deployment", "deployment", deployment_id))
             slot = {"place": deployment.place, "endpoint": deployment.endpoint, "role": deployment.role}
-            removed = connection.execute(
-                delete(active).where(*_is_slot(slot), active.c.deployment_id == deployment.id)
-            ).rowcount
-            if not removed:
+            if not connection.execute(_REMOVE, **slot, expected=deployment.id).rowcount:
                 raise _conflict(connection, slot, deployment.id)
             _append(connection, slot, deployment.id, "", event_id, reason, at)
         return msgspec.structs.replace(deployment, is_active=False)
 
     def active(self, place: str | None = None, endpoint: str | None = None) -> Sequence[Deployment]:
         """The desired state: active deployments, of a place and an endpoint when given."""
-        statement = (
-            select(table.c.record)
-            .join(active, active.c.deployment_id == table.c.id)
-            .order_by(active.c.place, active.c.endpoint, active.c.role)
-        )
-        if place is not None:
-            statement = statement.where(active.c.place == place)
-        if endpoint is not None:
-            statement = statement.where(active.c.endpoint == endpoint)
+        given = {"place": place, "endpoint": endpoint}
+        sql = f"""
+            SELECT deployment.record FROM deployment
+            JOIN active_deployment AS active ON active.deployment_id = deployment.id
+            {where(given, "active.place = :place", "active.endpoint = :endpoint")}
+            ORDER BY active.place, active.endpoint, active.role
+        """
         with self._database.read() as connection:
-            return [Deployment.from_json(record) for record in connection.execute(statement).scalars()]
+            return [Deployment.from_json(record) for record in connection.scalars(sql, **given)]
 
     def find_active(self, place: str, endpoint: str, role: Role = "champion") -> Deployment | None:
         """The active deployment in a place, endpoint and role."""
@@ -122,42 +116,37 @@ class DeploymentStore:
             NotFoundError: none has, or several have.
         """
         with self._database.read() as connection:
-            found = Deployment.from_json(get_by_prefix(connection, table, "deployment", deployment_id))
-            is_active = connection.execute(select(active).where(active.c.deployment_id == found.id)).first() is not None
+            found = Deployment.from_json(get_by_prefix(connection, "deployment", "deployment", deployment_id))
+            is_active = connection.scalar(_IS_ACTIVE, id=found.id) > 0
         return msgspec.structs.replace(found, is_active=is_active)
 
     def history(self, endpoint: str, place: str | None = None) -> Sequence[Deployment]:
         """An endpoint's deployments, newest first; `is_active` says which ones still are."""
-        statement = (
-            select(table.c.record, active.c.deployment_id)
-            .outerjoin(active, active.c.deployment_id == table.c.id)
-            .where(table.c.endpoint == endpoint)
-            .order_by(table.c.id.desc())
-        )
-        if place is not None:
-            statement = statement.where(table.c.place == place)
+        given = {"endpoint": endpoint, "place": place}
+        sql = f"""
+            SELECT deployment.record, active.deployment_id FROM deployment
+            LEFT JOIN active_deployment AS active ON active.deployment_id = deployment.id
+            {where(given, "deployment.endpoint = :endpoint", "deployment.place = :place")}
+            ORDER BY deployment.id DESC
+        """
         with self._database.read() as connection:
-            rows = connection.execute(statement).all()
+            rows = connection.execute(sql, **given).fetchall()
         return [
-            msgspec.structs.replace(Deployment.from_json(row.record), is_active=row.deployment_id is not None)
-            for row in rows
+            msgspec.structs.replace(Deployment.from_json(record), is_active=active_id is not None)
+            for record, active_id in rows
         ]
 
     def changes(self, endpoint: str, place: str | None = None) -> Sequence[DeploymentChange]:
         """What changed at an endpoint and why, oldest first."""
-        statement = select(change.c.record).where(change.c.endpoint == endpoint).order_by(change.c.position)
-        if place is not None:
-            statement = statement.where(change.c.place == place)
+        given = {"endpoint": endpoint, "place": place}
+        conditions = where(given, "endpoint = :endpoint", "place = :place")
+        sql = f"SELECT record FROM deployment_change {conditions} ORDER BY position"
         with self._database.read() as connection:
-            return [DeploymentChange.from_json(record) for record in connection.execute(statement).scalars()]
-
-
-def _is_slot(slot: dict[str, str]) -> list[ColumnElement[bool]]:
-    return [active.c[name] == value for name, value in slot.items()]
+            return [DeploymentChange.from_json(record) for record in connection.scalars(sql, **given)]
 
 
 def _conflict(connection: Connection, slot: dict[str, str], expected: str | None) -> ConflictError:
-    now = connection.execute(select(active.c.deployment_id).where(*_is_slot(slot))).scalar()
+    now = connection.scalar(_CURRENT, **slot)
     return ConflictError(
         f"{slot['role']} of endpoint {slot['endpoint']!r} is {now or 'no deployment'}, not {expected or 'none'}",
         where=f"place {slot['place']}",
@@ -179,4 +168,4 @@ def _append(
         | {"at": at, "recorded_at": utc_now()}
     )
     row = {"place": slot["place"], "endpoint": slot["endpoint"], "record": entry.to_json().decode()}
-    connection.execute(insert(change).values(**row))
+    insert(connection, "deployment_change", row)

@@ -3,23 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
-from sqlalchemy import Connection, delete, func, insert, select, update
-from sqlalchemy.sql import Select
 
 from tidewheel.core.errors import ConflictError, NotFoundError
 from tidewheel.core.records import Artifact, Execution, ExecutionStatus
+from tidewheel.metadata_store.connection import Connection, Value
 from tidewheel.metadata_store.database import Database
-from tidewheel.metadata_store.statements import get_by_prefix, insert_new
-from tidewheel.metadata_store.tables import artifact, run
-from tidewheel.metadata_store.tables import execution as table
-from tidewheel.metadata_store.tables import execution_artifact as link
+from tidewheel.metadata_store.moment import to_microseconds
+from tidewheel.metadata_store.statements import Columns, get_by_prefix, insert, insert_new, listed
 
 Direction = Literal["input", "output"]
 
-_OPEN: tuple[ExecutionStatus, ...] = ("waiting", "running")
+_NEXT_PLACE = "SELECT coalesce(max(place) + 1, 0) FROM execution WHERE run_id = :run_id"
+_UPDATE = """
+    UPDATE execution SET
+        node = :node, status = :status, fingerprint = :fingerprint, is_reusable = :is_reusable,
+        ended_at = :ended_at, record = :record
+    WHERE id = :id AND run_id = :run_id AND status IN ('waiting', 'running')
+"""
+_MARK_MISSED = "UPDATE execution SET is_reusable = FALSE WHERE id = :id"
+_FIND = "SELECT record FROM execution WHERE run_id = :run_id AND node = :node"
+_OF_RUN = "SELECT record FROM execution WHERE run_id = :run_id ORDER BY place"
+_REUSABLE = """
+    SELECT record FROM execution
+    WHERE fingerprint = :fingerprint AND fingerprint != '' AND status = 'succeeded' AND is_reusable = TRUE
+    ORDER BY ended_at DESC, id DESC LIMIT 1
+"""
+_LATEST_OF_NODE = """
+    SELECT execution.record FROM execution JOIN run ON run.id = execution.run_id
+    WHERE run.pipeline = :pipeline AND execution.node = :node AND execution.run_id < :before_run
+        AND execution.status IN {statuses}
+    ORDER BY execution.run_id DESC LIMIT 1
+"""
+_BY_ARTIFACT = """
+    SELECT record FROM execution
+    WHERE id IN (SELECT execution_id FROM execution_artifact WHERE digest = :digest AND direction = :direction)
+    ORDER BY run_id, place
+"""
 
 
 class ExecutionStore:
@@ -42,11 +64,12 @@ class ExecutionStore:
         if not executions:
             return
         with self._database.write() as connection:
-            first = connection.execute(
-                select(func.coalesce(func.max(table.c.place) + 1, 0)).where(table.c.run_id == executions[0].run_id)
-            ).scalar_one()
-            rows = [{**_row(execution), "is_reusable": True} for execution in executions]
-            connection.execute(insert(table), [{**row, "place": first + offset} for offset, row in enumerate(rows)])
+            first = connection.scalar(_NEXT_PLACE, run_id=executions[0].run_id)
+            rows: list[Columns] = [
+                {**_row(execution), "is_reusable": True, "place": place}
+                for place, execution in enumerate(executions, start=first)
+            ]
+            insert(connection, "execution", *rows)
             for execution in executions:
                 _put_artifacts(connection, execution)
 
@@ -62,22 +85,17 @@ class ExecutionStore:
             NotFoundError: it was never created.
         """
         with self._database.write() as connection:
-            changed = connection.execute(
-                update(table)
-                .where(table.c.id == execution.id, table.c.run_id == execution.run_id, table.c.status.in_(_OPEN))
-                .values(**_row(execution), is_reusable=is_reusable)
-            )
-            if not changed.rowcount:
+            if not connection.execute(_UPDATE, **_row(execution), is_reusable=is_reusable).rowcount:
                 _accept_repetition(connection, execution)
                 return execution
-            connection.execute(delete(link).where(link.c.execution_id == execution.id))
+            connection.execute("DELETE FROM execution_artifact WHERE execution_id = :id", id=execution.id)
             _put_artifacts(connection, execution)
         return execution
 
     def mark_missed(self, execution_id: str) -> None:
         """Takes an execution out of reuse, since its fingerprint did not cover all that it loaded. Atomic: one row."""
         with self._database.write() as connection:
-            connection.execute(update(table).where(table.c.id == execution_id).values(is_reusable=False))
+            connection.execute(_MARK_MISSED, id=execution_id)
 
     def get(self, run_id: str, node: str) -> Execution:
         """The execution of a run's node.
@@ -98,30 +116,20 @@ class ExecutionStore:
             NotFoundError: none has, or several have.
         """
         with self._database.read() as connection:
-            return Execution.from_json(get_by_prefix(connection, table, "execution", execution_id))
+            return Execution.from_json(get_by_prefix(connection, "execution", "execution", execution_id))
 
     def find(self, run_id: str, node: str) -> Execution | None:
         """The execution of a run's node, if there is one."""
-        found = self._select(select(table.c.record).where(table.c.run_id == run_id, table.c.node == node))
+        found = self._select(_FIND, run_id=run_id, node=node)
         return found[0] if found else None
 
     def list(self, run_id: str) -> Sequence[Execution]:
         """The executions of a run in plan order."""
-        return self._select(select(table.c.record).where(table.c.run_id == run_id).order_by(table.c.place))
+        return self._select(_OF_RUN, run_id=run_id)
 
     def find_reusable(self, fingerprint: str) -> Execution | None:
         """The newest execution that succeeded under a fingerprint and may be reused; an empty one finds nothing."""
-        found = self._select(
-            select(table.c.record)
-            .where(
-                table.c.fingerprint == fingerprint,
-                table.c.fingerprint != "",
-                table.c.status == "succeeded",
-                table.c.is_reusable.is_(True),
-            )
-            .order_by(table.c.ended_at.desc(), table.c.id.desc())
-            .limit(1)
-        )
+        found = self._select(_REUSABLE, fingerprint=fingerprint)
         return found[0] if found else None
 
     def latest_of_node(
@@ -132,18 +140,9 @@ class ExecutionStore:
         statuses: Iterable[ExecutionStatus] = ("succeeded", "cached"),
     ) -> Execution | None:
         """What a node did in the newest earlier run of its pipeline that got there: what `why-rerun` compares with."""
-        found = self._select(
-            select(table.c.record)
-            .join(run, run.c.id == table.c.run_id)
-            .where(
-                run.c.pipeline == pipeline,
-                table.c.node == node,
-                table.c.run_id < before_run,
-                table.c.status.in_(tuple(statuses)),
-            )
-            .order_by(table.c.run_id.desc())
-            .limit(1)
-        )
+        names, parameters = listed("status", tuple(statuses))
+        sql = _LATEST_OF_NODE.format(statuses=names)
+        found = self._select(sql, pipeline=pipeline, node=node, before_run=before_run, **parameters)
         return found[0] if found else None
 
     def by_output(self, digest: str) -> Sequence[Execution]:
@@ -155,22 +154,21 @@ class ExecutionStore:
         return self._by_artifact(digest, "input")
 
     def _by_artifact(self, digest: str, direction: Direction) -> Sequence[Execution]:
-        ids = select(link.c.execution_id).where(link.c.digest == digest, link.c.direction == direction)
-        return self._select(select(table.c.record).where(table.c.id.in_(ids)).order_by(table.c.run_id, table.c.place))
+        return self._select(_BY_ARTIFACT, digest=digest, direction=direction)
 
-    def _select(self, statement: Select[Any]) -> Sequence[Execution]:
+    def _select(self, sql: str, **parameters: Value) -> Sequence[Execution]:
         with self._database.read() as connection:
-            return [Execution.from_json(record) for record in connection.execute(statement).scalars()]
+            return [Execution.from_json(record) for record in connection.scalars(sql, **parameters)]
 
 
-def _row(execution: Execution) -> dict[str, object]:
+def _row(execution: Execution) -> Columns:
     return {
         "id": execution.id,
         "run_id": execution.run_id,
         "node": execution.node,
         "status": execution.status,
         "fingerprint": execution.fingerprint,
-        "ended_at": execution.ended_at,
+        "ended_at": None if execution.ended_at is None else to_microseconds(execution.ended_at),
         "record": execution.to_json().decode(),
     }
 
@@ -186,19 +184,14 @@ def _put_artifacts(connection: Connection, execution: Execution) -> None:
         return
     values = {value.digest: value for side in sides.values() for value in side.values()}
     # In order of digest: two transactions that insert the same ones never wait for each other in a circle.
-    insert_new(
-        connection, artifact, *({"digest": digest, "record": _json(values[digest])} for digest in sorted(values))
-    )
-    connection.execute(insert(link), links)
-
-
-def _json(value: Artifact) -> str:
-    return value.to_json().decode()
+    rows = [{"digest": digest, "record": value.to_json().decode()} for digest, value in sorted(values.items())]
+    insert_new(connection, "artifact", *rows)
+    insert(connection, "execution_artifact", *links)
 
 
 def _accept_repetition(connection: Connection, execution: Execution) -> None:
     """The same completion told twice, as when a report is collected again, is no conflict."""
-    recorded = Execution.from_json(get_by_prefix(connection, table, "execution", execution.id))
+    recorded = Execution.from_json(get_by_prefix(connection, "execution", "execution", execution.id))
     if msgspec.structs.asdict(recorded) != msgspec.structs.asdict(Execution.from_json(execution.to_json())):
         raise ConflictError(
             f"execution {execution.id} of step {execution.node!r} has ended as {recorded.status!r}",

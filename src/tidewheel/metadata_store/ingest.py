@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select
-
 from tidewheel.core.records.record import Record
 from tidewheel.metadata_store.database import Database
-from tidewheel.metadata_store.statements import find_record, insert_new
-from tidewheel.metadata_store.tables import ingest as table
+from tidewheel.metadata_store.statements import find_record, insert_new, where
 
 
 class Ingest(Record, frozen=True, kw_only=True):
@@ -50,25 +47,22 @@ class IngestStore:
         key = {"table_name": ingest.table, "content_digest": ingest.content_digest}
         row = {**key, "run_id": ingest.run_id, "record": ingest.to_json().decode()}
         with self._database.write("decision") as connection:
-            if insert_new(connection, table, row):
+            if insert_new(connection, "ingest", row):
                 return ingest, True
-            known = find_record(connection, table, **key)
+            known = find_record(connection, "ingest", **key)
         assert known is not None, "ingests are never deleted"
         return Ingest.from_json(known), False
 
     def find(self, table_name: str, content_digest: str) -> Ingest | None:
         """How a content came into a table, if it did."""
         with self._database.read() as connection:
-            record = find_record(connection, table, table_name=table_name, content_digest=content_digest)
+            record = find_record(connection, "ingest", table_name=table_name, content_digest=content_digest)
         return None if record is None else Ingest.from_json(record)
 
     def list(self, table_name: str | None = None, run_id: str | None = None) -> Sequence[Ingest]:
         """Ingests, oldest first, of a table or a run when given."""
-        statement = select(table.c.record)
-        if table_name is not None:
-            statement = statement.where(table.c.table_name == table_name)
-        if run_id is not None:
-            statement = statement.where(table.c.run_id == run_id)
+        given = {"table_name": table_name, "run_id": run_id}
+        sql = f"SELECT record FROM ingest {where(given, 'table_name = :table_name', 'run_id = :run_id')}"
         with self._database.read() as connection:
-            found = [Ingest.from_json(record) for record in connection.execute(statement).scalars()]
+            found = [Ingest.from_json(record) for record in connection.scalars(sql, **given)]
         return sorted(found, key=lambda ingest: ingest.recorded_at)

@@ -5,11 +5,20 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from sqlalchemy import Connection, delete, or_, update
-
+from tidewheel.metadata_store.connection import Connection
 from tidewheel.metadata_store.database import Database
-from tidewheel.metadata_store.statements import insert_new
-from tidewheel.metadata_store.tables import lease as table
+from tidewheel.metadata_store.statements import Columns, insert_new
+
+_TAKE = """
+    UPDATE lease SET owner = :owner, timeline = :timeline, expires_at = :expires_at
+    WHERE name = :name AND (owner = :owner OR expires_at <= :now OR timeline != :timeline)
+"""
+_RENEW = """
+    UPDATE lease SET expires_at = :expires_at
+    WHERE name = :name AND owner = :owner AND timeline = :timeline AND expires_at > :now
+"""
+_SERVER_NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+_RELEASE = "DELETE FROM lease WHERE name = :name AND owner = :owner"
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _SECOND = 1_000_000
@@ -35,32 +44,27 @@ class LeaseStore:
         """
         with self._database.write() as connection:
             timeline, now = _now(connection)
-            row = {"owner": owner, "timeline": timeline, "expires_at": now + round(ttl_s * _SECOND)}
-            if insert_new(connection, table, {"name": name, **row}):
-                return True
-            may_take = or_(table.c.owner == owner, table.c.expires_at <= now, table.c.timeline != timeline)
-            return connection.execute(update(table).where(table.c.name == name, may_take).values(row)).rowcount == 1
+            expires_at = now + round(ttl_s * _SECOND)
+            row: Columns = {"name": name, "owner": owner, "timeline": timeline, "expires_at": expires_at}
+            return insert_new(connection, "lease", row) == 1 or connection.execute(_TAKE, **row, now=now).rowcount == 1
 
     def renew(self, name: str, owner: str, ttl_s: float) -> bool:
         """Prolongs a lease; false when the owner has lost it and must stop. Atomic."""
         with self._database.write() as connection:
             timeline, now = _now(connection)
-            is_held = (table.c.name == name, table.c.owner == owner, table.c.timeline == timeline)
-            statement = update(table).where(*is_held, table.c.expires_at > now)
-            return connection.execute(statement.values(expires_at=now + round(ttl_s * _SECOND))).rowcount == 1
+            held: Columns = {"name": name, "owner": owner, "timeline": timeline, "now": now}
+            return connection.execute(_RENEW, **held, expires_at=now + round(ttl_s * _SECOND)).rowcount == 1
 
     def release(self, name: str, owner: str) -> bool:
         """Gives a lease back; false when it was not the owner's. Atomic."""
         with self._database.write() as connection:
-            is_own = (table.c.name == name, table.c.owner == owner)
-            return connection.execute(delete(table).where(*is_own)).rowcount == 1
+            return connection.execute(_RELEASE, name=name, owner=owner).rowcount == 1
 
 
 def _now(connection: Connection) -> tuple[str, int]:
     """Which clock, and its microseconds."""
-    if connection.dialect.name == "postgresql":
-        query = f"SELECT (extract(epoch FROM clock_timestamp()) * {_SECOND})::bigint"
-        return "server", int(connection.exec_driver_sql(query).scalar_one())
+    if connection.dialect == "postgresql":
+        return "server", int(connection.scalar(_SERVER_NOW))
     try:
         boot = _BOOT_ID.read_text().strip()
     except OSError:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
 
 from tidewheel.core.clock import utc_now
 from tidewheel.core.errors import ConflictError, NotFoundError
 from tidewheel.core.records import ModelState, ModelVersion
 from tidewheel.core.records.record import Record
+from tidewheel.metadata_store.connection import Connection, Row
 from tidewheel.metadata_store.database import Database
-from tidewheel.metadata_store.statements import insert_new
-from tidewheel.metadata_store.tables import model
-from tidewheel.metadata_store.tables import model_state_change as change
-from tidewheel.metadata_store.tables import model_version as table
+from tidewheel.metadata_store.statements import Columns, insert, insert_new, where
+
+_KNOWN = "SELECT record FROM model_version WHERE model = :model AND package_digest = :package_digest"
+_NEXT = "SELECT coalesce(max(version), 0) + 1 FROM model_version WHERE model = :model"
+_READ = "SELECT state, record FROM model_version WHERE model = :model AND version = :version"
+_CHANGE = """
+    UPDATE model_version SET state = :state, run_id = :run_id, record = :record
+    WHERE model = :model AND version = :version
+"""
+_FILTERS = ("model = :model", "package_digest = :package_digest", "run_id = :run_id")
 
 
 class ModelStateChange(Record, frozen=True, kw_only=True):
@@ -63,21 +68,16 @@ class ModelStore:
             The version, and whether it is new.
         """
         with self._database.write("decision") as connection:
-            insert_new(connection, model, {"name": name})
+            insert_new(connection, "model", {"name": name})
             # Whoever holds the model's row is the only one to number its versions.
-            connection.execute(select(model).where(model.c.name == name).with_for_update()).all()
-            known = connection.execute(
-                select(table.c.record).where(table.c.model == name, table.c.package_digest == package_digest)
-            ).scalar()
+            connection.first(f"SELECT name FROM model WHERE name = :name {connection.for_update}", name=name)
+            known = connection.scalar(_KNOWN, model=name, package_digest=package_digest)
             if known is not None:
                 return ModelVersion.from_json(known), False
-            number = connection.execute(
-                select(func.coalesce(func.max(table.c.version), 0) + 1).where(table.c.model == name)
-            ).scalar_one()
+            number = connection.scalar(_NEXT, model=name)
             version = build(number)
-            connection.execute(
-                insert(table).values(**_row(version), model=name, version=number, package_digest=package_digest)
-            )
+            key: Columns = {"model": name, "version": number, "package_digest": package_digest}
+            insert(connection, "model_version", {**key, **_row(version)})
             _append(connection, version, None, "", version.at)
         return version, True
 
@@ -101,24 +101,24 @@ class ModelStore:
         """A version of a model, if it exists."""
         with self._database.read() as connection:
             row = _read(connection, name, version)
-        return None if row is None else ModelVersion.from_json(row.record)
+        return None if row is None else ModelVersion.from_json(row[1])
 
     def find_by_package(self, package_digest: str) -> Sequence[ModelVersion]:
         """The versions, of any model, that are this package."""
-        return self._list(table.c.package_digest == package_digest)
+        return self._list(package_digest=package_digest)
 
     def find_by_run(self, run_id: str) -> Sequence[ModelVersion]:
         """The versions that a run made."""
-        return self._list(table.c.run_id == run_id)
+        return self._list(run_id=run_id)
 
     def list(self, name: str | None = None) -> Sequence[ModelVersion]:
         """Versions, newest first for each model, of one model when given."""
-        return self._list(*([] if name is None else [table.c.model == name]))
+        return self._list(model=name)
 
     def models(self) -> Sequence[str]:
         """The names of models that have a version."""
         with self._database.read() as connection:
-            return connection.execute(select(model.c.name).order_by(model.c.name)).scalars().all()
+            return connection.scalars("SELECT name FROM model ORDER BY name")
 
     def set_state(
         self,
@@ -151,40 +151,40 @@ class ModelStore:
         with self._database.write("decision") as connection:
             row = _read(connection, name, version, is_held=True)
             assert row is not None, "versions are never deleted"
-            if expected is not None and row.state != expected:
-                raise ConflictError(f"version {version} of model {name!r} is {row.state!r}, not {expected!r}")
-            known = ModelVersion.from_json(row.record)
+            before, record = row
+            if expected is not None and before != expected:
+                raise ConflictError(f"version {version} of model {name!r} is {before!r}, not {expected!r}")
+            known = ModelVersion.from_json(record)
             digest = known.verdict_digest if verdict_digest is None else verdict_digest
             changed = msgspec.structs.replace(known, state=state, reason=reason, verdict_digest=digest)
-            connection.execute(
-                update(table).where(table.c.model == name, table.c.version == version).values(_row(changed))
-            )
-            _append(connection, changed, row.state, event_id, at)
+            connection.execute(_CHANGE, model=name, version=version, **_row(changed))
+            _append(connection, changed, before, event_id, at)
         return changed
 
     def history(self, name: str, version: int | None = None) -> Sequence[ModelStateChange]:
         """The changes of state of a model's versions, oldest first."""
-        statement = select(change.c.record).where(change.c.model == name).order_by(change.c.position)
-        if version is not None:
-            statement = statement.where(change.c.version == version)
+        given: Columns = {"model": name, "version": version}
+        conditions = where(given, "model = :model", "version = :version")
+        sql = f"SELECT record FROM model_state_change {conditions} ORDER BY position"
         with self._database.read() as connection:
-            return [ModelStateChange.from_json(record) for record in connection.execute(statement).scalars()]
+            return [ModelStateChange.from_json(record) for record in connection.scalars(sql, **given)]
 
-    def _list(self, *conditions: ColumnElement[bool]) -> Sequence[ModelVersion]:
-        statement = select(table.c.record).order_by(table.c.model, table.c.version.desc())
-        for condition in conditions:
-            statement = statement.where(condition)
+    def _list(
+        self, *, model: str | None = None, package_digest: str | None = None, run_id: str | None = None
+    ) -> Sequence[ModelVersion]:
+        given = {"model": model, "package_digest": package_digest, "run_id": run_id}
+        sql = f"SELECT record FROM model_version {where(given, *_FILTERS)} ORDER BY model, version DESC"
         with self._database.read() as connection:
-            return [ModelVersion.from_json(record) for record in connection.execute(statement).scalars()]
+            return [ModelVersion.from_json(record) for record in connection.scalars(sql, **given)]
 
 
-def _row(version: ModelVersion) -> dict[str, object]:
+def _row(version: ModelVersion) -> Columns:
     return {"state": version.state, "run_id": version.run_id, "record": version.to_json().decode()}
 
 
-def _read(connection: Connection, name: str, version: int, *, is_held: bool = False) -> Row[Any, Any] | None:
-    statement = select(table.c.state, table.c.record).where(table.c.model == name, table.c.version == version)
-    return connection.execute(statement.with_for_update() if is_held else statement).first()
+def _read(connection: Connection, name: str, version: int, *, is_held: bool = False) -> Row | None:
+    sql = f"{_READ} {connection.for_update}" if is_held else _READ
+    return connection.first(sql, model=name, version=version)
 
 
 def _append(
@@ -200,6 +200,5 @@ def _append(
         at=at,
         recorded_at=utc_now(),
     )
-    connection.execute(
-        insert(change).values(model=version.model, version=version.version, record=entry.to_json().decode())
-    )
+    row: Columns = {"model": version.model, "version": version.version, "record": entry.to_json().decode()}
+    insert(connection, "model_state_change", row)

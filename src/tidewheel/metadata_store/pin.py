@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, select, update
-
 from tidewheel.core.records.record import Record
 from tidewheel.metadata_store.database import Database
-from tidewheel.metadata_store.statements import put
-from tidewheel.metadata_store.tables import pin as table
+from tidewheel.metadata_store.moment import from_microseconds, to_microseconds
+from tidewheel.metadata_store.statements import Columns, put, where
 
 
 class Pin(Record, frozen=True, kw_only=True):
@@ -38,29 +36,33 @@ class PinStore:
         """Records pins, before the first read; one of the same run and snapshot takes the new time. Atomic."""
         with self._database.write() as connection:
             for pin in pins:
-                key = {"table_name": pin.table, "snapshot_id": pin.snapshot_id, "run_id": pin.run_id}
-                put(connection, table, {**key, "expires_at": pin.expires_at})
+                key: Columns = {"table_name": pin.table, "snapshot_id": pin.snapshot_id, "run_id": pin.run_id}
+                put(connection, "pin", key, {"expires_at": to_microseconds(pin.expires_at)})
 
     def renew(self, run_id: str, expires_at: datetime) -> int:
         """Moves the end of all pins of a run, and returns how many it has. Atomic."""
+        sql = "UPDATE pin SET expires_at = :expires_at WHERE run_id = :run_id"
         with self._database.write() as connection:
-            statement = update(table).where(table.c.run_id == run_id).values(expires_at=expires_at)
-            return connection.execute(statement).rowcount
+            return connection.execute(sql, expires_at=to_microseconds(expires_at), run_id=run_id).rowcount
 
     def release(self, run_id: str) -> int:
         """Drops all pins of a run, and returns how many it had. Atomic."""
         with self._database.write() as connection:
-            return connection.execute(delete(table).where(table.c.run_id == run_id)).rowcount
+            return connection.execute("DELETE FROM pin WHERE run_id = :run_id", run_id=run_id).rowcount
 
     def list(self, table_name: str | None = None, *, valid_at: datetime | None = None) -> Sequence[Pin]:
         """Pins, of one table when given, and only those that still count at a wall-clock time when given."""
-        statement = select(table).order_by(table.c.table_name, table.c.snapshot_id, table.c.run_id)
-        if table_name is not None:
-            statement = statement.where(table.c.table_name == table_name)
-        if valid_at is not None:
-            statement = statement.where(table.c.expires_at > valid_at)
+        given: Columns = {
+            "table_name": table_name,
+            "valid_at": None if valid_at is None else to_microseconds(valid_at),
+        }
+        sql = f"""
+            SELECT table_name, snapshot_id, run_id, expires_at FROM pin
+            {where(given, "table_name = :table_name", "expires_at > :valid_at")}
+            ORDER BY table_name, snapshot_id, run_id
+        """
         with self._database.read() as connection:
             return [
-                Pin(table=row.table_name, snapshot_id=row.snapshot_id, run_id=row.run_id, expires_at=row.expires_at)
-                for row in connection.execute(statement)
+                Pin(table=table, snapshot_id=snapshot_id, run_id=run_id, expires_at=from_microseconds(expires_at))
+                for table, snapshot_id, run_id, expires_at in connection.execute(sql, **given)
             ]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
-
 from tidewheel.core.errors import NotFoundError
 from tidewheel.core.records.record import Record
 from tidewheel.metadata_store.database import Database
 from tidewheel.metadata_store.statements import insert_new, put
-from tidewheel.metadata_store.tables import plan, plan_key
+
+_FIND = """
+    SELECT plan.digest, plan.document, plan_key.extra FROM plan_key
+    JOIN plan ON plan.digest = plan_key.plan_digest
+    WHERE plan_key.key = :key
+"""
 
 
 class StoredPlan(Record, frozen=True, kw_only=True):
@@ -36,28 +39,24 @@ class PlanStore:
     def put(self, key: str, plan_digest: str, plan_json: bytes, extra: bytes = b"") -> StoredPlan:
         """Records a plan, and that a key leads to it. Atomic; a key that led elsewhere leads here now."""
         with self._database.write() as connection:
-            insert_new(connection, plan, {"digest": plan_digest, "document": plan_json})
-            put(connection, plan_key, {"key": key, "plan_digest": plan_digest, "extra": extra})
+            insert_new(connection, "plan", {"digest": plan_digest, "document": plan_json})
+            put(connection, "plan_key", {"key": key}, {"plan_digest": plan_digest, "extra": extra})
         return StoredPlan(key=key, digest=plan_digest, plan_json=plan_json, extra=extra)
 
     def find(self, key: str) -> StoredPlan | None:
         """The plan that a key leads to, if tracing was done before."""
-        statement = (
-            select(plan_key.c.key, plan.c.digest, plan.c.document, plan_key.c.extra)
-            .join(plan, plan.c.digest == plan_key.c.plan_digest)
-            .where(plan_key.c.key == key)
-        )
         with self._database.read() as connection:
-            row = connection.execute(statement).first()
+            row = connection.first(_FIND, key=key)
         if row is None:
             return None
-        return StoredPlan(key=row.key, digest=row.digest, plan_json=bytes(row.document), extra=bytes(row.extra))
+        digest, document, extra = row
+        return StoredPlan(key=key, digest=digest, plan_json=document, extra=extra)
 
     def find_by_digest(self, plan_digest: str) -> bytes | None:
         """The JSON of the plan with a digest."""
         with self._database.read() as connection:
-            document = connection.execute(select(plan.c.document).where(plan.c.digest == plan_digest)).scalar()
-        return None if document is None else bytes(document)
+            document: bytes | None = connection.scalar("SELECT document FROM plan WHERE digest = :it", it=plan_digest)
+        return document
 
     def get(self, plan_digest: str) -> bytes:
         """The JSON of the plan with a digest, as a run names it.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
-
 from tidewheel.core.records.record import Record
 from tidewheel.metadata_store.database import Database
-from tidewheel.metadata_store.statements import put
-from tidewheel.metadata_store.tables import projection as table
+from tidewheel.metadata_store.statements import Columns, put, where
+
+_COLUMNS = "kind, key, digest, external_id"
+_FIND = f"SELECT {_COLUMNS} FROM projection WHERE kind = :kind AND key = :key"
 
 
 class Projection(Record, frozen=True, kw_only=True):
@@ -36,19 +36,24 @@ class ProjectionStore:
 
     def put(self, projection: Projection) -> None:
         """Records what was written last for a fact. Atomic."""
+        key: Columns = {"kind": projection.kind, "key": projection.key}
+        values: Columns = {"digest": projection.digest, "external_id": projection.external_id}
         with self._database.write() as connection:
-            put(connection, table, projection.to_dict())
+            put(connection, "projection", key, values)
 
     def find(self, kind: str, key: str) -> Projection | None:
         """What was written last for a fact, if anything."""
         with self._database.read() as connection:
-            row = connection.execute(select(table).where(table.c.kind == kind, table.c.key == key)).mappings().first()
-        return None if row is None else Projection(**row)
+            row = connection.first(_FIND, kind=kind, key=key)
+        return None if row is None else _projection(*row)
 
     def list(self, kind: str | None = None) -> Sequence[Projection]:
         """What was written, of one kind when given."""
-        statement = select(table).order_by(table.c.kind, table.c.key)
-        if kind is not None:
-            statement = statement.where(table.c.kind == kind)
+        given = {"kind": kind}
+        sql = f"SELECT {_COLUMNS} FROM projection {where(given, 'kind = :kind')} ORDER BY kind, key"
         with self._database.read() as connection:
-            return [Projection(**row) for row in connection.execute(statement).mappings()]
+            return [_projection(*row) for row in connection.execute(sql, **given)]
+
+
+def _projection(kind: str, key: str, digest: str, external_id: str) -> Projection:
+    return Projection(kind=kind, key=key, digest=digest, external_id=external_id)

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import insert, select, update
 
 from tidewheel.core.errors import ConflictError
 from tidewheel.core.records import Run, RunStatus
 from tidewheel.metadata_store.database import Database
-from tidewheel.metadata_store.statements import find_record, get_by_prefix
-from tidewheel.metadata_store.tables import run as table
+from tidewheel.metadata_store.statements import Columns, find_record, get_by_prefix, insert, where
+
+_COMPLETE = "UPDATE run SET status = :status, record = :record WHERE id = :id AND status = 'running'"
+_OF_EVENT = "SELECT record FROM run WHERE event_id = :event_id ORDER BY id DESC"
+_FILTERS = ("pipeline = :pipeline", "status = :status", "id < :before")
 
 
 class RunStore:
@@ -28,7 +30,7 @@ class RunStore:
             ConflictError: the id is taken.
         """
         with self._database.write() as connection:
-            connection.execute(insert(table).values(_row(run)))
+            insert(connection, "run", _row(run))
         return run
 
     def complete(self, run_id: str, status: RunStatus, reason: str, ended_at: datetime) -> Run:
@@ -39,14 +41,11 @@ class RunStore:
             NotFoundError: there is no such run.
         """
         with self._database.write() as connection:
-            run = Run.from_json(get_by_prefix(connection, table, "run", run_id))
+            run = Run.from_json(get_by_prefix(connection, "run", "run", run_id))
             ended = msgspec.structs.replace(run, status=status, reason=reason, ended_at=ended_at)
-            changed = connection.execute(
-                update(table).where(table.c.id == run.id, table.c.status == "running").values(_row(ended))
-            )
-            if changed.rowcount:
+            if connection.execute(_COMPLETE, id=run.id, status=status, record=ended.to_json().decode()).rowcount:
                 return ended
-            run = Run.from_json(get_by_prefix(connection, table, "run", run_id))
+            run = Run.from_json(get_by_prefix(connection, "run", "run", run_id))
         if run.status != status:
             raise ConflictError(
                 f"run {run.id} has ended as {run.status!r} and cannot become {status!r}",
@@ -61,12 +60,12 @@ class RunStore:
             NotFoundError: none has, or several have; near ids are named.
         """
         with self._database.read() as connection:
-            return Run.from_json(get_by_prefix(connection, table, "run", run_id))
+            return Run.from_json(get_by_prefix(connection, "run", "run", run_id))
 
     def find(self, run_id: str) -> Run | None:
         """The run with exactly this id."""
         with self._database.read() as connection:
-            record = find_record(connection, table, id=run_id)
+            record = find_record(connection, "run", id=run_id)
         return None if record is None else Run.from_json(record)
 
     def latest(self, pipeline: str | None = None, status: RunStatus | None = None) -> Run | None:
@@ -84,15 +83,10 @@ class RunStore:
             limit: at most so many.
             before: only runs older than the one with this id: the last of the previous page.
         """
-        statement = select(table.c.record).order_by(table.c.id.desc()).limit(limit)
-        if pipeline is not None:
-            statement = statement.where(table.c.pipeline == pipeline)
-        if status is not None:
-            statement = statement.where(table.c.status == status)
-        if before is not None:
-            statement = statement.where(table.c.id < before)
+        given = {"pipeline": pipeline, "status": status, "before": before}
+        sql = f"SELECT record FROM run {where(given, *_FILTERS)} ORDER BY id DESC LIMIT :limit"
         with self._database.read() as connection:
-            return [Run.from_json(record) for record in connection.execute(statement).scalars()]
+            return [Run.from_json(record) for record in connection.scalars(sql, **given, limit=limit)]
 
     def running(self) -> Sequence[Run]:
         """Runs that have not ended, the ones whose orchestrator died included."""
@@ -100,12 +94,11 @@ class RunStore:
 
     def of_event(self, event_id: str) -> Sequence[Run]:
         """The runs that name an event as their cause, newest first."""
-        statement = select(table.c.record).where(table.c.event_id == event_id).order_by(table.c.id.desc())
         with self._database.read() as connection:
-            return [Run.from_json(record) for record in connection.execute(statement).scalars()]
+            return [Run.from_json(record) for record in connection.scalars(_OF_EVENT, event_id=event_id)]
 
 
-def _row(run: Run) -> dict[str, object]:
+def _row(run: Run) -> Columns:
     return {
         "id": run.id,
         "pipeline": run.pipeline,

@@ -6,7 +6,6 @@ from tidewheel.core.errors import NotFoundError
 from tidewheel.core.records import Runtime
 from tidewheel.metadata_store.database import Database
 from tidewheel.metadata_store.statements import find_record, insert_new
-from tidewheel.metadata_store.tables import runtime as table
 
 
 class RuntimeStore:
@@ -18,7 +17,7 @@ class RuntimeStore:
     def put(self, runtime: Runtime) -> None:
         """Records a runtime. Atomic, idempotent."""
         with self._database.write() as connection:
-            insert_new(connection, table, {"digest": runtime.digest, "record": runtime.to_json().decode()})
+            insert_new(connection, "runtime", {"digest": runtime.digest, "record": runtime.to_json().decode()})
 
     def get(self, digest: str) -> Runtime:
         """The runtime with a digest, as a run names it.
@@ -34,5 +33,5 @@ class RuntimeStore:
     def find(self, digest: str) -> Runtime | None:
         """The runtime with a digest, if something ran on it."""
         with self._database.read() as connection:
-            record = find_record(connection, table, digest=digest)
+            record = find_record(connection, "runtime", digest=digest)
         return None if record is None else Runtime.from_json(record)

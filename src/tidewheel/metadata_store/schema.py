@@ -1,7 +1,7 @@
 """Brings a database to the schema of this code: creates, migrates, or refuses.
 
-The version is one row that a plain query reads. A fresh database is made in one go from the tables and stamped with the
-newest version; an older one goes through the Alembic migrations, which alone import Alembic.
+The version is one row that a plain query reads; when it is that of this code, no more is imported. A fresh database
+is made in one go from the tables and stamped with the newest version; an older one goes through the Alembic migrations.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine
-
 from tidewheel.core.errors import StorageError, WorkspaceVersionError
+from tidewheel.metadata_store.connection import Connection
+from tidewheel.metadata_store.driver import Driver
+from tidewheel.metadata_store.pool import Pool
 
 SCHEMA_VERSION = 1
 """The newest migration in `migrations/versions`; a revision is this number in four digits."""
@@ -30,7 +31,7 @@ _READ_VERSION = "SELECT version_num FROM alembic_version"
 _ADVISORY_LOCK = 0x71DE_0001
 
 
-def bring_up_to_date(engine: Engine, *, create: bool, where: str) -> None:
+def bring_up_to_date(driver: Driver, pool: Pool, *, create: bool) -> None:
     """Leaves the database at `SCHEMA_VERSION`; when several processes come at once, one changes it and the others wait.
 
     Atomic: the whole creation or migration is one transaction.
@@ -39,20 +40,15 @@ def bring_up_to_date(engine: Engine, *, create: bool, where: str) -> None:
         WorkspaceVersionError: the database was written by a newer Tidewheel.
         StorageError: it holds no facts yet and `create` is false.
     """
-    with engine.connect() as connection:
+    with pool.borrow(driver.begin_read) as connection:
         version = read_version(connection)
     if version == SCHEMA_VERSION:
         return
-    _refuse_newer(version, where)
+    _refuse_newer(version, driver.where)
     if version is None and not create:
-        raise StorageError("the metadata database is empty", where=where, next_step="run `tidewheel init`")
-    with _exclusive(engine) as connection:
-        version = read_version(connection)
-        _refuse_newer(version, where)
-        if version is None:
-            _create(connection)
-        elif version < SCHEMA_VERSION:
-            migrate(connection)
+        raise StorageError("the metadata database is empty", where=driver.where, next_step="run `tidewheel init`")
+    with pool.borrow(_begin_nothing) as connection:
+        _change(connection, driver.where)
 
 
 def read_version(connection: Connection) -> int | None:
@@ -61,30 +57,25 @@ def read_version(connection: Connection) -> int | None:
     It asks whether the table is there: a failed query would have to be rolled back, and with it whatever transaction
     and lock the caller holds.
     """
-    if connection.exec_driver_sql(_FIND_VERSION[connection.dialect.name]).scalar() is None:
+    if connection.scalar(_FIND_VERSION[connection.dialect]) is None:
         return None
-    row = connection.exec_driver_sql(_READ_VERSION).first()
-    return int(row[0]) if row else None
+    version = connection.scalar(_READ_VERSION)
+    return None if version is None else int(version)
 
 
-def migrate(connection: Connection, revision: str = "head") -> None:
-    """Runs the migrations up to a revision in the connection's transaction, which the caller commits."""
-    from alembic import command
-    from alembic.config import Config
+def _change(connection: Connection, where: str) -> None:
+    from tidewheel.metadata_store.sqlalchemy_schema import create_tables, open_over, run_migrations
 
-    config = Config()
-    config.set_main_option("script_location", "tidewheel.metadata_store:migrations")
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)
-
-
-def _create(connection: Connection) -> None:
-    from tidewheel.metadata_store.tables import metadata
-
-    metadata.create_all(connection, checkfirst=False)
-    connection.exec_driver_sql(_CREATE_VERSION)
-    connection.exec_driver_sql(f"INSERT INTO alembic_version VALUES ('{SCHEMA_VERSION:04}')")
+    # Before the lock: opening an engine ends whatever transaction there is.
+    with open_over(connection) as schema, _exclusive(connection):
+        version = read_version(connection)
+        _refuse_newer(version, where)
+        if version is None:
+            create_tables(schema)
+            connection.execute(_CREATE_VERSION)
+            connection.execute("INSERT INTO alembic_version VALUES (:version)", version=f"{SCHEMA_VERSION:04}")
+        elif version < SCHEMA_VERSION:
+            run_migrations(schema)
 
 
 def _refuse_newer(version: int | None, where: str) -> None:
@@ -96,21 +87,25 @@ def _refuse_newer(version: int | None, where: str) -> None:
         )
 
 
+def _begin_nothing(_connection: Connection) -> None:
+    """The transaction is begun later, by `_exclusive`."""
+
+
 @contextmanager
-def _exclusive(engine: Engine) -> Iterator[Connection]:
+def _exclusive(connection: Connection) -> Iterator[None]:
     """A transaction that no other process's creation or migration overlaps."""
-    with engine.connect() as connection:
-        is_sqlite = engine.dialect.name == "sqlite"
+    is_sqlite = connection.dialect == "sqlite"
+    if is_sqlite:
+        # SQLite alters a table by rebuilding it with foreign keys off; inside a transaction that cannot be said.
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("BEGIN EXCLUSIVE")
+    else:
+        connection.execute("BEGIN")
+        connection.execute("SELECT pg_advisory_xact_lock(:lock)", lock=_ADVISORY_LOCK)
+    try:
+        yield
+        connection.commit()
+    finally:
+        connection.rollback()
         if is_sqlite:
-            # SQLite alters a table by rebuilding it with foreign keys off; inside a transaction that cannot be said.
-            connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
-            connection.exec_driver_sql("BEGIN EXCLUSIVE")
-        else:
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
-        try:
-            yield connection
-            connection.commit()
-        finally:
-            connection.rollback()
-            if is_sqlite:
-                connection.exec_driver_sql("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA foreign_keys = ON")

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select
-
 from tidewheel.core.records.record import Record
 from tidewheel.metadata_store.database import Database
 from tidewheel.metadata_store.statements import find_record, insert_new
-from tidewheel.metadata_store.tables import segment as table
+
+_LIST = "SELECT record FROM segment ORDER BY id"
 
 
 class Segment(Record, frozen=True, kw_only=True):
@@ -42,20 +41,19 @@ class SegmentStore:
             The record of this segment, and whether it is this one.
         """
         with self._database.write() as connection:
-            if insert_new(connection, table, {"id": segment.id, "record": segment.to_json().decode()}):
+            if insert_new(connection, "segment", {"id": segment.id, "record": segment.to_json().decode()}):
                 return segment, True
-            known = find_record(connection, table, id=segment.id)
+            known = find_record(connection, "segment", id=segment.id)
         assert known is not None, "segments are never deleted"
         return Segment.from_json(known), False
 
     def find(self, segment_id: str) -> Segment | None:
         """Where a segment's rows went, if it was moved."""
         with self._database.read() as connection:
-            record = find_record(connection, table, id=segment_id)
+            record = find_record(connection, "segment", id=segment_id)
         return None if record is None else Segment.from_json(record)
 
     def list(self) -> Sequence[Segment]:
         """Moved segments in order of their ids."""
         with self._database.read() as connection:
-            statement = select(table.c.record).order_by(table.c.id)
-            return [Segment.from_json(record) for record in connection.execute(statement).scalars()]
+            return [Segment.from_json(record) for record in connection.scalars(_LIST)]

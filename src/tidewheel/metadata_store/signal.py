@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
-
 from tidewheel.core.errors import ConflictError
 from tidewheel.core.records import Signal
 from tidewheel.metadata_store.database import Database
-from tidewheel.metadata_store.statements import find_record, get_by_prefix, insert_new
-from tidewheel.metadata_store.tables import signal as table
+from tidewheel.metadata_store.statements import find_record, get_by_prefix, insert_new, where
 
 
 class SignalStore:
@@ -27,9 +24,9 @@ class SignalStore:
         """
         row = {"id": signal.id, "key": signal.key, "model": signal.model, "record": signal.to_json().decode()}
         with self._database.write() as connection:
-            if insert_new(connection, table, row):
+            if insert_new(connection, "signal", row):
                 return signal, True
-            known = find_record(connection, table, key=signal.key)
+            known = find_record(connection, "signal", key=signal.key)
         if known is None:
             raise ConflictError(f"signal id {signal.id} is taken by a signal with another key")
         return Signal.from_json(known), False
@@ -41,18 +38,17 @@ class SignalStore:
             NotFoundError: none has, or several have.
         """
         with self._database.read() as connection:
-            return Signal.from_json(get_by_prefix(connection, table, "signal", signal_id))
+            return Signal.from_json(get_by_prefix(connection, "signal", "signal", signal_id))
 
     def find_by_key(self, key: str) -> Signal | None:
         """The signal with a key, if the monitor has looked at its window."""
         with self._database.read() as connection:
-            record = find_record(connection, table, key=key)
+            record = find_record(connection, "signal", key=key)
         return None if record is None else Signal.from_json(record)
 
     def list(self, model: str | None = None, limit: int = 50) -> Sequence[Signal]:
         """Signals, newest first, of a model when given."""
-        statement = select(table.c.record).order_by(table.c.id.desc()).limit(limit)
-        if model is not None:
-            statement = statement.where(table.c.model == model)
+        given = {"model": model}
+        sql = f"SELECT record FROM signal {where(given, 'model = :model')} ORDER BY id DESC LIMIT :limit"
         with self._database.read() as connection:
-            return [Signal.from_json(record) for record in connection.execute(statement).scalars()]
+            return [Signal.from_json(record) for record in connection.scalars(sql, **given, limit=limit)]

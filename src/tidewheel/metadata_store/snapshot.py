@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, select
-
 from tidewheel.core.errors import ConflictError, NotFoundError
 from tidewheel.core.records import Snapshot
 from tidewheel.metadata_store.database import Database
-from tidewheel.metadata_store.statements import find_record, insert_new
-from tidewheel.metadata_store.tables import snapshot as table
+from tidewheel.metadata_store.statements import Columns, find_record, insert_new
 
 
 class SnapshotStore:
@@ -25,11 +22,11 @@ class SnapshotStore:
         Raises:
             ConflictError: the address was seen with another content.
         """
-        row = {"table_name": snapshot.table, "snapshot_id": snapshot.snapshot_id, "digest": snapshot.digest}
+        key: Columns = {"table_name": snapshot.table, "snapshot_id": snapshot.snapshot_id, "digest": snapshot.digest}
         with self._database.write() as connection:
-            if insert_new(connection, table, {**row, "record": snapshot.to_json().decode()}):
+            if insert_new(connection, "snapshot", {**key, "record": snapshot.to_json().decode()}):
                 return
-            known = find_record(connection, table, table_name=snapshot.table, snapshot_id=snapshot.snapshot_id)
+            known = find_record(connection, "snapshot", table_name=snapshot.table, snapshot_id=snapshot.snapshot_id)
         if known is not None and Snapshot.from_json(known).digest != snapshot.digest:
             raise ConflictError(
                 f"snapshot {snapshot.snapshot_id} of table {snapshot.table!r} was recorded with another content",
@@ -43,7 +40,7 @@ class SnapshotStore:
             NotFoundError: it was never recorded.
         """
         with self._database.read() as connection:
-            record = find_record(connection, table, table_name=table_name, snapshot_id=snapshot_id)
+            record = find_record(connection, "snapshot", table_name=table_name, snapshot_id=snapshot_id)
         if record is None:
             known = [str(snapshot.snapshot_id) for snapshot in self.list(table_name)]
             raise NotFoundError("snapshot", str(snapshot_id), known=known, where=f"table {table_name!r}")
@@ -51,14 +48,13 @@ class SnapshotStore:
 
     def find_by_digest(self, digest: str) -> Sequence[Snapshot]:
         """The snapshots that hold a content, oldest first."""
-        return self._list(table.c.digest == digest)
+        return self._list("SELECT record FROM snapshot WHERE digest = :digest", digest=digest)
 
     def list(self, table_name: str) -> Sequence[Snapshot]:
         """The recorded snapshots of a table, oldest first."""
-        return self._list(table.c.table_name == table_name)
+        return self._list("SELECT record FROM snapshot WHERE table_name = :table_name", table_name=table_name)
 
-    def _list(self, condition: ColumnElement[bool]) -> Sequence[Snapshot]:
-        statement = select(table.c.record).where(condition)
+    def _list(self, sql: str, **parameters: str) -> Sequence[Snapshot]:
         with self._database.read() as connection:
-            found = [Snapshot.from_json(record) for record in connection.execute(statement).scalars()]
+            found = [Snapshot.from_json(record) for record in connection.scalars(sql, **parameters)]
         return sorted(found, key=lambda snapshot: snapshot.committed_at)

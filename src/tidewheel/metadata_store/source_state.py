@@ -6,7 +6,6 @@ from tidewheel.core.errors import NotFoundError
 from tidewheel.core.records import SourceState
 from tidewheel.metadata_store.database import Database
 from tidewheel.metadata_store.statements import find_record, insert_new
-from tidewheel.metadata_store.tables import source_state as table
 
 
 class SourceStore:
@@ -18,7 +17,7 @@ class SourceStore:
     def put(self, state: SourceState) -> None:
         """Records a state. Atomic, idempotent: equal sources keep what was known when they were first seen."""
         with self._database.write() as connection:
-            insert_new(connection, table, {"digest": state.digest, "record": state.to_json().decode()})
+            insert_new(connection, "source_state", {"digest": state.digest, "record": state.to_json().decode()})
 
     def get(self, digest: str) -> SourceState:
         """The sources with a digest, as a run names them.
@@ -34,5 +33,5 @@ class SourceStore:
     def find(self, digest: str) -> SourceState | None:
         """The sources with a digest, if a run had them."""
         with self._database.read() as connection:
-            record = find_record(connection, table, digest=digest)
+            record = find_record(connection, "source_state", digest=digest)
         return None if record is None else SourceState.from_json(record)

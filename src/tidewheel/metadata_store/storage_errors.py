@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
-from sqlalchemy import exc
-
-from tidewheel.core.errors import ConflictError, ParameterError, StorageError, TidewheelError
+from tidewheel.core.errors import ConflictError, ParameterError, StorageError
 
 _SQLITE = {
     "SQLITE_FULL": ("the disk is full", "free some space; nothing of this write was kept"),
@@ -31,11 +29,36 @@ _POSTGRESQL = {
     "3D": ("the database does not exist", "create it, or correct workspace.metadata_url"),
     "42": ("the metadata database is not as this Tidewheel expects it", "check the rights of its user and its schema"),
 }
+_UNREACHABLE = ("the database server cannot be reached", "check workspace.metadata_url and that the server runs")
+
+
+class DatabaseModule(Protocol):
+    """The errors that PEP 249 has every driver name: `sqlite3` and `psycopg` are such modules."""
+
+    @property
+    def Error(self) -> type[Exception]:  # noqa: N802
+        """All others are of this kind."""
+        ...
+
+    @property
+    def OperationalError(self) -> type[Exception]:  # noqa: N802
+        """The database could not do it."""
+        ...
+
+    @property
+    def IntegrityError(self) -> type[Exception]:  # noqa: N802
+        """A key or a reference forbids it."""
+        ...
+
+    @property
+    def DataError(self) -> type[Exception]:  # noqa: N802
+        """A value is none that a column can hold."""
+        ...
 
 
 @contextmanager
-def storage_errors(where: str) -> Iterator[None]:
-    """Translates errors of SQLAlchemy and the drivers inside the block.
+def storage_errors(where: str, module: DatabaseModule) -> Iterator[None]:
+    """Translates the errors of a driver's module inside the block.
 
     Raises:
         StorageError: disk full, read-only, damaged, or the server is not reachable.
@@ -44,40 +67,36 @@ def storage_errors(where: str) -> Iterator[None]:
     """
     try:
         yield
-    except exc.IntegrityError as error:
+    except module.IntegrityError as error:
         raise ConflictError(
-            f"the write contradicts what is recorded: {_first_line(error.orig)}",
+            f"the write contradicts what is recorded: {_first_line(error)}",
             where=where,
             next_step="nothing was written; read the fact again",
         ) from error
-    except exc.DataError as error:
+    except module.DataError as error:
         raise ParameterError(
-            f"a value cannot be stored: {_first_line(error.orig)}",
+            f"a value cannot be stored: {_first_line(error)}",
             where=where,
             next_step="names hold no NUL characters, numbers fit 64 bits",
         ) from error
-    except exc.DBAPIError as error:
-        raise _storage_error(error, where) from error
-    except exc.StatementError as error:
-        if isinstance(error.orig, TidewheelError):
-            raise error.orig from None
-        raise
+    except module.Error as error:
+        known = _known(error, is_operational=isinstance(error, module.OperationalError))
+        if known is None:
+            raise
+        raise StorageError(f"{known[0]}: {_first_line(error)}", where=where, next_step=known[1]) from error
 
 
-def _storage_error(error: exc.DBAPIError, where: str) -> Exception:
-    origin = error.orig
-    if isinstance(origin, sqlite3.Error):
-        name = getattr(origin, "sqlite_errorname", "")
-        known = next((text for code, text in _SQLITE.items() if name.startswith(code)), None)
-    else:
-        state = str(getattr(origin, "sqlstate", None) or "")
-        known = _POSTGRESQL.get(state[:2])
-        if known is None and isinstance(error, exc.OperationalError):
-            known = ("the database server cannot be reached", "check workspace.metadata_url and that the server runs")
-    if known is None:
-        return error
-    return StorageError(f"{known[0]}: {_first_line(origin)}", where=where, next_step=known[1])
+def _known(error: Exception, *, is_operational: bool) -> tuple[str, str] | None:
+    """What happened, and what to do, for what can be expected to happen."""
+    # Each driver's errors carry the code of their database; SQLite's are also raised by sqlite3 itself, without one.
+    name = getattr(error, "sqlite_errorname", "")
+    if name:
+        return next((text for code, text in _SQLITE.items() if name.startswith(code)), None)
+    if not hasattr(error, "sqlstate"):
+        return None
+    known = _POSTGRESQL.get((error.sqlstate or "")[:2])
+    return known or (_UNREACHABLE if is_operational else None)
 
 
-def _first_line(origin: BaseException | None) -> str:
-    return (str(origin).strip() or type(origin).__name__).splitlines()[0]
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -2,7 +2,7 @@
 
 Two kinds: facts written once (and completed once), and pairs of an append-only history with a current row that is
 changed in the same transaction. Names of tables are the glossary's nouns. A change here needs a migration in
-`migrations/versions`; a test compares the two.
+`migrations/versions`; a test compares the two. Only what creates and migrates imports this: stores speak SQL.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-
-from tidewheel.metadata_store.columns import Moment, counter, text
+from sqlalchemy.types import TypeEngine
 
 metadata = MetaData(
     naming_convention={
@@ -34,6 +33,16 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+
+def text() -> TypeEngine[str]:
+    """Text compared byte by byte, whatever collation the PostgreSQL database was created with."""
+    return Text().with_variant(Text(collation="C"), "postgresql")
+
+
+def counter() -> TypeEngine[int]:
+    """A number that the database gives to each new row of a history, in order of writing."""
+    return BigInteger().with_variant(Integer, "sqlite")
 
 
 def _key(name: str) -> Column[Any]:
@@ -49,7 +58,8 @@ def _number(name: str) -> Column[Any]:
 
 
 def _time(name: str) -> Column[Any]:
-    return Column(name, Moment, nullable=False)
+    """Microseconds since 1970 in UTC, see `moment.py`."""
+    return _number(name)
 
 
 def _record() -> Column[Any]:
@@ -81,7 +91,7 @@ execution = Table(
     _text("status"),
     _text("fingerprint"),
     Column("is_reusable", Boolean, nullable=False),
-    Column("ended_at", Moment),
+    Column("ended_at", BigInteger),
     _record(),
     UniqueConstraint("run_id", "node"),
 )

@@ -178,7 +178,7 @@ def test_what_a_closed_database_held_is_there_when_it_is_opened_again(shared_url
 @pytest.mark.parametrize("durability", ["progress", "decision"])
 def test_an_exception_undoes_the_whole_transaction(database, facts, durability):
     with pytest.raises(ZeroDivisionError), database.write(durability) as connection:
-        connection.exec_driver_sql("INSERT INTO closure_miss VALUES ('a', 'b')")
+        connection.execute("INSERT INTO closure_miss VALUES ('a', 'b')")
         raise ZeroDivisionError
     with database.read() as connection:
-        assert connection.exec_driver_sql("SELECT * FROM closure_miss").all() == []
+        assert connection.execute("SELECT * FROM closure_miss").fetchall() == []

@@ -4,12 +4,11 @@ import time
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import insert
 
 from tidewheel.core.errors import ConflictError, NotFoundError
 from tidewheel.metadata_store import RunStore
 from tidewheel.metadata_store.run import _row
-from tidewheel.metadata_store.tables import run as run_table
+from tidewheel.metadata_store.statements import insert
 
 
 @pytest.fixture
@@ -117,7 +116,7 @@ def test_listing_among_100_000_runs_takes_milliseconds(runs, database, facts):
     template = _row(facts.run(pipeline="a", status="succeeded"))
     rows = [{**template, "id": f"{number:016}", "pipeline": "ab"[number % 2]} for number in range(100_000)]
     with database.write() as connection:
-        connection.execute(insert(run_table), rows)
+        insert(connection, "run", *rows)
     for query in (
         {},
         {"pipeline": "a"},

@@ -46,7 +46,7 @@ def in_child(work):
 def test_a_decision_is_written_with_full_synchronisation_and_progress_without(database):
     for durability, level in [("progress", 1), ("decision", 2), ("progress", 1)]:
         with database.write(durability) as connection:
-            assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == level
+            assert connection.scalar("PRAGMA synchronous") == level
 
 
 @pytest.mark.parametrize("url", ["mysql://host/db", "nonsense", "", "sqlite+aiosqlite3x://"])
@@ -64,13 +64,13 @@ def test_an_unreachable_server_is_told_without_the_password():
 def test_a_full_disk_is_told_and_nothing_of_the_write_is_kept(database):
     misses = ClosureMissStore(database)
     with database.read() as connection:
-        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
-        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+        pages = connection.scalar("PRAGMA page_count")
+        connection.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(StorageError, match="disk is full"):
         misses.add_misses("step", [f"module{number}" * 100 for number in range(1000)])
     assert misses.misses_of("step") == ()
     with database.read() as connection:
-        connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
+        connection.execute("PRAGMA max_page_count = 1000000")
     misses.add_misses("step", ["module"])
     assert misses.misses_of("step") == ("module",)
 
@@ -144,7 +144,7 @@ def test_the_innermost_and_latest_mount_decides():
 def test_a_reader_neither_waits_for_a_writer_nor_sees_its_half(database):
     misses = ClosureMissStore(database)
     with database.write() as connection:
-        connection.exec_driver_sql("INSERT INTO closure_miss VALUES ('a', 'b')")
+        connection.execute("INSERT INTO closure_miss VALUES ('a', 'b')")
         found = []
         reader = threading.Thread(target=lambda: found.append(misses.misses_of("a")))
         reader.start()
@@ -165,7 +165,7 @@ def test_kill_9_in_a_transaction_leaves_the_facts_before_it(path):
         database = Database.open(f"sqlite:///{path}")
         ClosureMissStore(database).add_misses("a", ["kept"])
         with database.write() as connection:
-            connection.exec_driver_sql("INSERT INTO closure_miss VALUES ('a', 'lost')")
+            connection.execute("INSERT INTO closure_miss VALUES ('a', 'lost')")
             os.kill(os.getpid(), 9)
     os.waitpid(child, 0)
     database = Database.open(f"sqlite:///{path}")

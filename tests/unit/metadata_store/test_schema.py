@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import sqlite3
 import subprocess
 import sys
 
@@ -9,11 +10,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import inspect
 
 from tidewheel.core.errors import ConflictError, StorageError, WorkspaceVersionError
-from tidewheel.metadata_store import Database, schema
-from tidewheel.metadata_store.engine import build_engine
+from tidewheel.metadata_store import Database, schema, sqlalchemy_schema
+from tidewheel.metadata_store.address import find_driver
+from tidewheel.metadata_store.sqlalchemy_schema import open_over, run_migrations
 from tidewheel.metadata_store.tables import metadata
 
 
@@ -26,9 +28,9 @@ def urls(request, tmp_path):
     return lambda: f"sqlite:///{tmp_path / f'{next(numbers)}.db'}"
 
 
-def describe(engine):
+def describe(view):
     """Everything that a schema consists of."""
-    inspector = inspect(engine)
+    inspector = inspect(view)
     return {
         table: {
             "columns": [(c["name"], str(c["type"]), c["nullable"]) for c in inspector.get_columns(table)],
@@ -42,18 +44,18 @@ def describe(engine):
 
 
 def test_a_fresh_database_equals_a_migrated_one(urls):
-    fresh = build_engine(urls(), create=True)
-    schema.bring_up_to_date(fresh, create=True, where="")
-    migrated = build_engine(urls(), create=True)
-    with schema._exclusive(migrated) as connection:
-        schema.migrate(connection)
-    assert describe(fresh) == describe(migrated)
-    with migrated.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+    url = urls()
+    Database.open(url).close()
+    fresh, migrated = find_driver(url, create=False).connect(), find_driver(urls(), create=True).connect()
+    with open_over(migrated) as view, schema._exclusive(migrated):
+        run_migrations(view)
+    with open_over(fresh) as one, open_over(migrated) as other:
+        assert describe(one) == describe(other)
+        context = MigrationContext.configure(other, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
-        assert schema.read_version(connection) == schema.SCHEMA_VERSION
-    for engine in (fresh, migrated):
-        engine.dispose()
+    assert schema.read_version(migrated) == schema.SCHEMA_VERSION
+    for connection in (fresh, migrated):
+        connection.close()
 
 
 def test_the_version_of_the_code_is_the_newest_migration():
@@ -68,7 +70,7 @@ def test_a_newer_workspace_is_refused(urls):
     url = urls()
     database = Database.open(url)
     with database.write() as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0099'")
+        connection.execute("UPDATE alembic_version SET version_num = '0099'")
     database.close()
     with pytest.raises(WorkspaceVersionError, match=r"version 99; .* up to 1"):
         Database.open(url)
@@ -76,11 +78,11 @@ def test_a_newer_workspace_is_refused(urls):
 
 def test_an_older_workspace_is_migrated_once_while_others_wait(urls):
     url = urls()
-    engine = build_engine(url, create=True)
-    with schema._exclusive(engine) as connection:
+    connection = find_driver(url, create=True).connect()
+    with schema._exclusive(connection):
         # What a workspace of a version before the first would look like: stamped, without tables.
-        connection.exec_driver_sql(schema._CREATE_VERSION)
-    engine.dispose()
+        connection.execute(schema._CREATE_VERSION)
+    connection.close()
     context = multiprocessing.get_context("fork")
     results = context.SimpleQueue()
 
@@ -109,11 +111,11 @@ def test_an_older_workspace_is_migrated_once_while_others_wait(urls):
 def test_a_migration_that_fails_leaves_nothing(urls, monkeypatch):
     url = urls()
 
-    def fail(connection):
-        metadata.tables["run"].create(connection)
+    def fail(view):
+        metadata.tables["run"].create(view)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(schema, "_create", fail)
+    monkeypatch.setattr(sqlalchemy_schema, "create_tables", fail)
     with pytest.raises(KeyboardInterrupt):
         Database.open(url)
     monkeypatch.undo()
@@ -129,7 +131,7 @@ def test_a_missing_database_is_not_made_unasked(tmp_path):
 
 def test_an_empty_database_is_not_filled_unasked(urls):
     url = urls()
-    build_engine(url, create=True).dispose()
+    find_driver(url, create=True).connect().close()
     with pytest.raises(StorageError):
         Database.open(url, create=False)
 
@@ -137,21 +139,19 @@ def test_an_empty_database_is_not_filled_unasked(urls):
 def test_foreign_keys_hold_in_a_new_database(urls):
     database = Database.open(urls())
     with pytest.raises(ConflictError), database.write() as connection:
-        connection.exec_driver_sql("INSERT INTO model_alias VALUES ('m', 'champion', 1)")
+        connection.execute("INSERT INTO model_alias VALUES ('m', 'champion', 1)")
     database.close()
 
 
-def test_opening_a_current_workspace_imports_neither_alembic_nor_the_orm_nor_postgresql(tmp_path):
+def test_opening_a_current_workspace_imports_neither_sqlalchemy_nor_alembic_nor_postgresql(tmp_path):
     url = f"sqlite:///{tmp_path / 'metadata.db'}"
     code = (
         "import sys\nfrom tidewheel.metadata_store import Database, RunStore\n"
         f"RunStore(Database.open({url!r})).list()\n"
-        "heavy = ('alembic', 'sqlalchemy.orm', 'sqlalchemy.dialects.postgresql', 'psycopg', 'mako')\n"
-        "print([name for name in sys.modules if name.startswith(heavy)])"
+        "print(*{'alembic', 'sqlalchemy', 'psycopg', 'mako'} & set(sys.modules))"
     )
-    for _ in range(2):
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        assert done.stdout.strip() == "[]"
+    said = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(2)]
+    assert [done.stdout.strip() for done in said] == ["sqlalchemy", ""]
 
 
 def test_a_workspace_of_another_program_is_told_apart(tmp_path):
@@ -164,7 +164,6 @@ def test_a_workspace_of_another_program_is_told_apart(tmp_path):
 def test_the_file_is_in_write_ahead_mode(tmp_path):
     path = tmp_path / "metadata.db"
     Database.open(f"sqlite:///{path}").close()
-    engine = create_engine(f"sqlite:///{path}")
-    with engine.connect() as connection:
-        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
-    engine.dispose()
+    connection = sqlite3.connect(path)
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
