@@ -5,19 +5,24 @@ from __future__ import annotations
 import click
 
 from tidewheel.cli.command import command, opened
-from tidewheel.cli.output import print_json, print_table
+from tidewheel.cli.output import print_facts, print_json, print_table
 from tidewheel.cli.progress import ProgressPrinter
 from tidewheel.core.clock import parse_time
+from tidewheel.core.records import Event, Signal
 from tidewheel.orchestrator.progress import silent
-from tidewheel.workspace.why import Link
+from tidewheel.workspace.why import WhyChain
 
 
 @command("signals", example="tidewheel signals --model flight-delay")
+@click.argument("signal", required=False)
 @click.option("--model", help="Only signals about this model.")
 @click.option("--limit", default=20, show_default=True, help="At most so many, the newest first.")
-def signals_command(model: str | None, limit: int, as_json: bool) -> None:
-    """List what monitors found, the newest first."""
+def signals_command(signal: str | None, model: str | None, limit: int, as_json: bool) -> None:
+    """List what monitors found, the newest first; or show all of one SIGNAL."""
     with opened() as workspace:
+        if signal:
+            _print_record(workspace.signal(signal), as_json=as_json)
+            return
         signals = workspace.signals(model=model, limit=limit)
         if as_json:
             print_json(signals)
@@ -31,11 +36,15 @@ def signals_command(model: str | None, limit: int, as_json: bool) -> None:
 
 
 @command("events", example="tidewheel events")
+@click.argument("event", required=False)
 @click.option("--subject", help="Only events about this pipeline, model or operation.")
 @click.option("--limit", default=20, show_default=True, help="At most so many, the newest first.")
-def events_command(subject: str | None, limit: int, as_json: bool) -> None:
-    """List why things were started, the newest first."""
+def events_command(event: str | None, subject: str | None, limit: int, as_json: bool) -> None:
+    """List why things were started, the newest first; or show all of one EVENT."""
     with opened() as workspace:
+        if event:
+            _print_record(workspace.event(event), as_json=as_json)
+            return
         events = workspace.events(subject=subject, limit=limit)
         if as_json:
             print_json(events)
@@ -73,15 +82,39 @@ def why_command(model: str, version: int | None, as_json: bool) -> None:
         if as_json:
             print_json(chain)
         else:
-            click.secho(f"why {chain.model} v{chain.version}", bold=True)
-            for link in chain.links:
-                _print_link(link)
+            _print_chain(chain)
         if not chain.is_whole:
             click.secho("the chain is broken: a fact that it rests on is missing", fg="red", err=True)
             click.get_current_context().exit(6)
 
 
-def _print_link(link: Link) -> None:
-    ref = link.ref[:16] if len(link.ref) == 64 else link.ref
-    line = f"{'    ' * link.depth}{link.noun:<12}{ref:<18} {link.text}".rstrip()
-    click.secho(line, fg=None if link.is_found else "red")
+def _print_chain(chain: WhyChain) -> None:
+    click.secho(f"why {chain.model} v{chain.version}", bold=True)
+    nouns = max(len(link.noun) for link in chain.links)
+    refs = {
+        depth: max(len(_short(link.ref)) for link in chain.links if link.depth == depth)
+        for depth in {link.depth for link in chain.links}
+    }
+    for link in chain.links:
+        indent = "    " * link.depth
+        line = f"{indent}{link.noun:<{nouns}}  {_short(link.ref):<{refs[link.depth]}}  {link.text}".rstrip()
+        click.secho(line, fg=None if link.is_found else "red")
+    click.echo("\nlook closer:")
+    for text in dict.fromkeys(link.command for link in chain.links if link.command):
+        click.echo(f"  {text}")
+
+
+def _short(ref: str) -> str:
+    return ref[:16] if len(ref) == 64 else ref
+
+
+def _print_record(record: Event | Signal, *, as_json: bool) -> None:
+    if as_json:
+        print_json(record)
+        return
+    facts = record.to_dict()
+    evidence = facts.pop("evidence")
+    print_facts({name.replace("_", " "): value for name, value in facts.items()})
+    click.echo()
+    rows = [(one["kind"].replace("_", " "), one["ref"], one["note"]) for one in evidence]
+    print_table(("evidence", "which", "what it says"), rows, empty="it rests on no evidence")

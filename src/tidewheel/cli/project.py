@@ -16,8 +16,10 @@ from tidewheel.workspace.template import init_project, new_project
 @click.option("--module", "modules", multiple=True, help="A module that declares pipelines and models.")
 def init_command(name: str | None, modules: tuple[str, ...], as_json: bool) -> None:
     """Make this folder a project: write its tidewheel.toml."""
-    path = init_project(Path.cwd(), name or Path.cwd().name, modules)
-    print_json({"path": str(path)}) if as_json else click.echo(f"wrote {path.name}; next: name your modules in it")
+    folder = Path(click.get_current_context().find_root().params.get("project") or ".").resolve()
+    path = init_project(folder, name or folder.name, modules)
+    following = "`tidewheel plan` lists its pipelines" if modules else "name the modules that declare pipelines in it"
+    print_json({"path": str(path)}) if as_json else click.echo(f"wrote {path.name}; next: {following}")
 
 
 @command("new", example="tidewheel new flights && cd flights")

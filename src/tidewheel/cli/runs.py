@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -13,7 +13,9 @@ from tidewheel.cli.arguments import parse_parameter_options
 from tidewheel.cli.command import command, opened
 from tidewheel.cli.output import print_facts, print_json, print_table
 from tidewheel.cli.progress import ProgressPrinter
-from tidewheel.core.errors import ParameterError, StorageError
+from tidewheel.core.errors import NotFoundError, ParameterError, StorageError
+from tidewheel.core.records import RunStatus
+from tidewheel.core.records.record import Record
 from tidewheel.orchestrator.progress import silent
 from tidewheel.workspace import Workspace
 from tidewheel.workspace.mirror import has_measured
@@ -66,16 +68,26 @@ def cancel_command(run_id: str, as_json: bool) -> None:
 
 @command("runs", example="tidewheel runs --status failed")
 @click.option("--pipeline", help="Only runs of this pipeline.")
-@click.option("--status", help="Only runs with this status.")
+@click.option("--status", type=click.Choice(get_args(RunStatus)), help="Only runs with this status.")
 @click.option("--limit", default=20, show_default=True, help="At most so many, the newest first.")
-def runs_command(pipeline: str | None, status: Any, limit: int, as_json: bool) -> None:
-    """List runs, the newest first."""
+@click.option("--all", "with_operations", is_flag=True, help="Also what no pipeline did: ingest, promote, deploy...")
+def runs_command(pipeline: str | None, status: Any, limit: int, with_operations: bool, as_json: bool) -> None:
+    """List the runs of pipelines, the newest first."""
     with opened() as workspace:
-        runs = workspace.runs(pipeline=pipeline, status=status, limit=limit)
+        runs = workspace.runs(pipeline=pipeline, status=status, limit=limit, with_operations=with_operations)
+        if not runs and pipeline is not None:
+            _check_pipeline(workspace, pipeline)
         if as_json:
             print_json([run.record for run in runs])
             return
-        print_table(RUN_COLUMNS, [_run_row(run) for run in runs], empty="no run yet: start one with `tidewheel run`")
+        empty = "no such run" if pipeline or status else "no run yet: start one with `tidewheel run`"
+        print_table(RUN_COLUMNS, [_run_row(run) for run in runs], empty=empty)
+
+
+def _check_pipeline(workspace: Workspace, name: str) -> None:
+    declared = workspace.project.declared().pipelines
+    if name not in declared:
+        raise NotFoundError("pipeline", name, known=declared)
 
 
 @command("status", example="tidewheel status")
@@ -95,7 +107,7 @@ def status_command(as_json: bool) -> None:
 @command("show", example="tidewheel show latest")
 @click.argument("run_id", metavar="RUN")
 def show_command(run_id: str, as_json: bool) -> None:
-    """Show RUN: why it was started, from which sources, and each of its steps. `latest` is the newest run."""
+    """Show RUN: why it was started, from which sources, and each of its steps. `latest` is a pipeline's newest."""
     with opened() as workspace:
         run = workspace.run(run_id)
         if as_json:
@@ -123,7 +135,8 @@ def get_command(address: str, to: str | None, as_json: bool) -> None:
         elif as_json:
             print_json(output.artifact)
         else:
-            click.echo(output.load())
+            value = output.load()
+            print_json(value) if isinstance(value, dict | Record) else click.echo(value)
 
 
 @command("logs", example="tidewheel logs latest model_training")

@@ -16,6 +16,8 @@ _COMPLETE = "UPDATE run SET status = :status, record = :record WHERE id = :id AN
 _OF_EVENT = "SELECT record FROM run WHERE event_id = :event_id ORDER BY id DESC"
 _FILTERS = ("pipeline = :pipeline", "status = :status", "id < :before")
 
+_PAGE = 100
+
 
 class RunStore:
     """Who started what, from which sources, why, and how it ended."""
@@ -68,12 +70,20 @@ class RunStore:
             record = find_record(connection, "run", id=run_id)
         return None if record is None else Run.from_json(record)
 
-    def latest(self, pipeline: str | None = None, status: RunStatus | None = None) -> Run | None:
+    def latest(
+        self, pipeline: str | None = None, status: RunStatus | None = None, *, with_operations: bool = True
+    ) -> Run | None:
         """The newest run, of a pipeline or with a status when given."""
-        return next(iter(self.list(pipeline, status, limit=1)), None)
+        return next(iter(self.list(pipeline, status, limit=1, with_operations=with_operations)), None)
 
     def list(
-        self, pipeline: str | None = None, status: RunStatus | None = None, limit: int = 50, before: str | None = None
+        self,
+        pipeline: str | None = None,
+        status: RunStatus | None = None,
+        limit: int = 50,
+        before: str | None = None,
+        *,
+        with_operations: bool = True,
     ) -> Sequence[Run]:
         """Runs, newest first.
 
@@ -82,11 +92,19 @@ class RunStore:
             status: only with this one.
             limit: at most so many.
             before: only runs older than the one with this id: the last of the previous page.
+            with_operations: also those of no pipeline, such as `ingest`.
         """
-        given = {"pipeline": pipeline, "status": status, "before": before}
-        sql = f"SELECT record FROM run {where(given, *_FILTERS)} ORDER BY id DESC LIMIT :limit"
-        with self._database.read() as connection:
-            return [Run.from_json(record) for record in connection.scalars(sql, **given, limit=limit)]
+        size = limit if with_operations else max(limit, _PAGE)
+        found: Sequence[Run] = ()
+        while True:
+            given = {"pipeline": pipeline, "status": status, "before": before}
+            sql = f"SELECT record FROM run {where(given, *_FILTERS)} ORDER BY id DESC LIMIT :limit"
+            with self._database.read() as connection:
+                page = [Run.from_json(record) for record in connection.scalars(sql, **given, limit=size)]
+            found = [*found, *(run for run in page if with_operations or run.plan_digest)]
+            if len(page) < size or len(found) >= limit:
+                return found[:limit]
+            before = page[-1].id
 
     def running(self) -> Sequence[Run]:
         """Runs that have not ended, the ones whose orchestrator died included."""

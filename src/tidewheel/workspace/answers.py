@@ -8,7 +8,7 @@ from typing import Any
 
 from tidewheel.core.errors import NotFoundError
 from tidewheel.workspace.cause import request_event
-from tidewheel.workspace.champions import PLACE, local_deployment
+from tidewheel.workspace.champions import PLACE, endpoint_of, local_deployment
 from tidewheel.workspace.operation import record_operation
 from tidewheel.workspace.preparation import snapshot_artifact
 from tidewheel.workspace.stores import Stores
@@ -21,7 +21,7 @@ def predict(
     *,
     prediction_ids: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """Asks a model's endpoint over HTTP.
+    """Asks over HTTP the endpoint of a model, or the endpoint of this name.
 
     Raises:
         NotFoundError: the model has no endpoint that answers.
@@ -29,13 +29,13 @@ def predict(
     """
     from tidewheel.prediction_service.client import InferenceClient
 
-    state = local_deployment(stores).state(model)
+    state = local_deployment(stores).state(endpoint_of(stores, model))
     if state is None or not state.is_alive:
         known = [one.endpoint for one in local_deployment(stores).list() if one.is_alive]
         raise NotFoundError("endpoint", model, known=known, next_step=f"run `tidewheel deploy {model} --to {PLACE}`")
     at = stores.clock.now() if stores.config.workspace.clock == "virtual" else None
     with InferenceClient(state.url) as client:
-        return client.predict(model, columns, prediction_ids=prediction_ids, at=at)
+        return client.predict(state.model, columns, prediction_ids=prediction_ids, at=at)
 
 
 def add_labels(stores: Stores, files: Sequence[str | Path]) -> int:

@@ -124,21 +124,31 @@ def follow(stores: Stores, model: str) -> EndpointState | None:
     Raises:
         DeploymentError: the server did not come up; what answered before still does.
     """
-    active = stores.deployments.find_active(PLACE, model)
+    active = stores.deployments.find_active(PLACE, endpoint_of(stores, model))
     moves = stores.aliases.history(model, "champion")
     if active is None or not moves or moves[-1].to_version == active.version:
         return None
     if moves[-1].recorded_at < active.recorded_at:
         return None
-    return deploy(stores, model, model, stores.events.get(moves[-1].event_id))
+    return deploy(stores, model, active.endpoint, stores.events.get(moves[-1].event_id))
 
 
-def undeploy(stores: Stores, endpoint: str, event: Event) -> None:
+def endpoint_of(stores: Stores, name: str) -> str:
+    """The endpoint that is meant: where the model of this name was deployed last, else the one of this name."""
+    deployed = [one for one in stores.deployments.active(PLACE) if one.model == name]
+    return max(deployed, key=lambda one: one.recorded_at).endpoint if deployed else name
+
+
+def undeploy(stores: Stores, name: str, event: Event) -> None:
     """Takes an endpoint down, in the desired state first.
+
+    Args:
+        name: the endpoint's, or the model's that is deployed there.
 
     Raises:
         NotFoundError: no endpoint of this name is deployed.
     """
+    endpoint = endpoint_of(stores, name)
     active = stores.deployments.find_active(PLACE, endpoint)
     if active is None:
         known = [one.endpoint for one in stores.deployments.active(PLACE)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -23,7 +24,7 @@ def new_project(folder: Path) -> Path:
         raise ParameterError(f"{folder} is not empty", next_step="choose another name")
     shutil.copytree(_example(), folder, ignore=_LEFT_OUT, dirs_exist_ok=True)
     path = folder / FILE_NAME
-    path.write_text(path.read_text().replace('name = "flights"', f'name = "{folder.name}"', 1))
+    path.write_text(path.read_text().replace('name = "flights"', f"name = {json.dumps(folder.resolve().name)}", 1))
     ignore = folder / ".gitignore"
     known = ignore.read_text() if ignore.exists() else ""
     ignore.write_text(known + "".join(f"{name}\n" for name in (".tidewheel/", "__pycache__/") if name not in known))
@@ -37,13 +38,15 @@ def init_project(folder: Path, name: str, modules: tuple[str, ...]) -> Path:
     """Writes a `tidewheel.toml`.
 
     Raises:
-        ParameterError: there is one already; it was not touched.
+        ParameterError: there is one already, or no such folder; nothing was touched.
     """
+    if not folder.is_dir():
+        raise ParameterError(f"there is no folder {folder}", next_step="make it first, or use `tidewheel new`")
     path = folder / FILE_NAME
-    listed = ", ".join(f'"{module}"' for module in modules)
+    told, listed = json.dumps(name), ", ".join(json.dumps(module) for module in modules)  # as TOML writes text, too
     try:
         with path.open("x", encoding="utf-8") as stream:
-            stream.write(f'[project]\nname = "{name}"\nmodules = [{listed}]\n')
+            stream.write(f"[project]\nname = {told}\nmodules = [{listed}]\n")
     except FileExistsError:
         raise ParameterError(f"there is a {FILE_NAME} already", where=str(folder)) from None
     return path

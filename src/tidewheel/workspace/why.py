@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tidewheel.core.errors import NotFoundError, TidewheelError
-from tidewheel.core.records import Event, ModelVersion, Run
+from tidewheel.core.records import Event, Evidence, ModelVersion, Run
 from tidewheel.core.records.record import Record
 from tidewheel.metadata_store import AliasMove
 from tidewheel.workspace.champions import verdict_of
@@ -21,6 +21,7 @@ class Link(Record, frozen=True, kw_only=True):
         text: what it says.
         is_found: whether the fact is there and whole; a chain with one that is not proves nothing.
         depth: 0 for the chain itself, 1 for the details of a link.
+        command: what shows the fact itself; empty where the text says all.
     """
 
     noun: str
@@ -28,6 +29,7 @@ class Link(Record, frozen=True, kw_only=True):
     text: str
     is_found: bool = True
     depth: int = 0
+    command: str = ""
 
 
 class WhyChain(Record, frozen=True, kw_only=True):
@@ -57,16 +59,17 @@ def why(stores: Stores, model: str, version: int | None = None) -> WhyChain:
 
 
 def _links(stores: Stores, version: ModelVersion) -> Iterator[Link]:
+    run = stores.runs.find(version.run_id)
     yield from _deployments(stores, version)
-    yield from _moves(stores, version)
+    yield from _moves(stores, version, run.event_id if run else "")
     yield _package(stores, version)
     yield from _verdict(stores, version)
-    run = stores.runs.find(version.run_id)
     if run is None:
         yield Link(noun="run", ref=version.run_id, text="its record is missing", is_found=False)
         return
     yield from _run(stores, run)
-    yield from _snapshots(stores, version)
+    for one in version.snapshots:
+        yield _snapshot(stores, f"{one.table}@{one.snapshot_id}", f"{one.row_count:,} rows", depth=1)
     yield from _event(stores, run.event_id, depth=0)
 
 
@@ -77,33 +80,44 @@ def _deployments(stores: Stores, version: ModelVersion) -> Iterator[Link]:
                 noun="deployment",
                 ref=one.id,
                 text=f"answers at {one.endpoint} in {one.place} since {one.at:%Y-%m-%d %H:%M}",
+                command="tidewheel status",
             )
 
 
-def _moves(stores: Stores, version: ModelVersion) -> Iterator[Link]:
+def _moves(stores: Stores, version: ModelVersion, told_event: str) -> Iterator[Link]:
     for move in stores.aliases.history(version.model, "champion"):
         if move.to_version == version.version:
-            yield Link(noun="promotion", ref=f"{move.model} v{move.to_version}", text=_told(move))
-            if move.event_id:
+            reason = "its verdict passed" if move.reason == version.reason and version.verdict_digest else move.reason
+            yield Link(
+                noun="promotion",
+                ref=f"{move.model} v{move.to_version}",
+                text=_told(move, reason),
+                command=f"tidewheel models {move.model}",
+            )
+            if move.event_id == told_event:
+                yield _plain("event", move.event_id, "the run's own, see below", 1)
+            elif move.event_id:
                 yield from _event(stores, move.event_id, depth=1)
 
 
-def _told(move: AliasMove) -> str:
+def _told(move: AliasMove, reason: str) -> str:
     before = f" after v{move.from_version}" if move.from_version is not None else ", the first"
-    return f"champion since {move.at:%Y-%m-%d %H:%M}{before}: {move.reason}"
+    return f"champion since {move.at:%Y-%m-%d %H:%M}{before}: {reason}"
 
 
 def _package(stores: Stores, version: ModelVersion) -> Link:
+    digest = version.package.digest
     try:
         stores.artifacts.verify(version.package)
     except TidewheelError as error:
-        return Link(noun="package", ref=version.package.digest, text=error.what, is_found=False)
-    size = version.package.size_bytes
-    return Link(noun="package", ref=version.package.digest, text=f"v{version.version}, {size:,} bytes, digest verified")
+        return Link(noun="package", ref=digest, text=error.what, is_found=False)
+    size = f"v{version.version}, {version.package.size_bytes:,} bytes, digest verified"
+    return Link(noun="package", ref=digest, text=size, command=_get_command(stores, version.run_id, digest))
 
 
 def _verdict(stores: Stores, version: ModelVersion) -> Iterator[Link]:
-    if not version.verdict_digest:
+    digest = version.verdict_digest
+    if not digest:
         yield Link(noun="verdict", ref="", text=version.reason or "no gate judged it")
         return
     try:
@@ -111,44 +125,63 @@ def _verdict(stores: Stores, version: ModelVersion) -> Iterator[Link]:
     except TidewheelError:
         verdict = None
     if verdict is None:
-        yield Link(noun="verdict", ref=version.verdict_digest, text="it is missing or altered", is_found=False)
+        yield Link(noun="verdict", ref=digest, text="it is missing or altered", is_found=False)
         return
     compared = f"against v{verdict.champion_version}" if verdict.champion_version else "without a champion"
     outcome = "passed" if verdict.passed else "failed"
-    yield Link(noun="verdict", ref=version.verdict_digest, text=f"{outcome} {compared}")
+    yield Link(
+        noun="verdict",
+        ref=digest,
+        text=f"{outcome} {compared}",
+        command=_get_command(stores, version.run_id, digest),
+    )
     for check in verdict.checks:
         mark = "passed" if check.passed else "failed"
-        yield Link(noun="check", ref=check.name, text=f"{mark}: {check.message}", depth=1)
+        yield _plain("check", check.name, f"{mark}: {check.message}", 1)
+
+
+def _get_command(stores: Stores, run_id: str, digest: str) -> str:
+    """How to get an artifact of a run; a verdict may have been given by a later run, and then has none."""
+    for execution in stores.executions.list(run_id):
+        for name, artifact in execution.outputs.items():
+            if artifact.digest == digest:
+                return f"tidewheel get {run_id}/{execution.node}.{name}"
+    return ""
 
 
 def _run(stores: Stores, run: Run) -> Iterator[Link]:
-    yield Link(noun="run", ref=run.id, text=f"{run.pipeline} {run.status} on {run.host} at {run.at:%Y-%m-%d %H:%M}")
+    text = f"{run.pipeline} {run.status} on {run.host} at {run.at:%Y-%m-%d %H:%M}"
+    yield Link(noun="run", ref=run.id, text=text, command=f"tidewheel show {run.id}")
     sources = stores.sources.find(run.sources_digest)
     commit = f"commit {run.commit[:12]} on {run.branch} by {run.author}" if run.commit else "no Git commit"
     dirty = " with uncommitted changes" if run.is_dirty else ""
     count = f", {len(sources.files)} files kept" if sources else ", their record is missing"
     yield Link(
-        noun="sources", ref=run.sources_digest, text=f"{commit}{dirty}{count}", is_found=sources is not None, depth=1
+        noun="sources",
+        ref=run.sources_digest,
+        text=f"{commit}{dirty}{count}",
+        is_found=sources is not None,
+        depth=1,
+        command=f"git show {run.commit[:12]}" if run.commit else "",
     )
     if run.parameters:
         told = ", ".join(f"{name}={value}" for name, value in run.parameters.items())
-        yield Link(noun="parameters", ref=run.plan_digest, text=told, depth=1)
+        yield _plain("parameters", run.plan_digest, told, 1)
 
 
-def _snapshots(stores: Stores, version: ModelVersion) -> Iterator[Link]:
-    for snapshot in version.snapshots:
-        try:
-            stores.tables.snapshot(snapshot.table, id=snapshot.snapshot_id)
-            is_found = True
-        except TidewheelError:
-            is_found = False
-        yield Link(
-            noun="snapshot",
-            ref=f"{snapshot.table}@{snapshot.snapshot_id}",
-            text=f"{snapshot.row_count:,} rows, content {snapshot.digest[:16]}" + ("" if is_found else ", missing"),
-            is_found=is_found,
-            depth=1,
-        )
+def _snapshot(stores: Stores, ref: str, text: str, depth: int) -> Link:
+    table, _, number = ref.rpartition("@")
+    try:
+        digest = stores.tables.snapshot(table, id=int(number)).digest
+    except (TidewheelError, ValueError):
+        return Link(noun="snapshot", ref=ref, text=f"{text}, missing", is_found=False, depth=depth)
+    return Link(
+        noun="snapshot",
+        ref=ref,
+        text=f"{text}, content {digest[:16]}".removeprefix(", "),
+        depth=depth,
+        command=f'tidewheel sql --snapshot {ref} "select count(*) from {table}"',
+    )
 
 
 def _event(stores: Stores, event_id: str, *, depth: int) -> Iterator[Link]:
@@ -157,12 +190,25 @@ def _event(stores: Stores, event_id: str, *, depth: int) -> Iterator[Link]:
     except NotFoundError:
         yield Link(noun="event", ref=event_id, text="its record is missing", is_found=False, depth=depth)
         return
-    yield Link(noun="event", ref=event.id, text=f"{event.kind} at {event.at:%Y-%m-%d %H:%M}", depth=depth)
+    text = f"{event.kind} at {event.at:%Y-%m-%d %H:%M}"
+    yield Link(noun="event", ref=event.id, text=text, depth=depth, command=f"tidewheel events {event.id}")
     for one in event.evidence:
-        if one.kind == "signal":
-            yield from _signal(stores, one.ref, depth + 1)
-        else:
-            yield Link(noun=one.kind, ref=one.ref, text=one.note, depth=depth + 1)
+        yield from _evidence(stores, one, depth + 1)
+
+
+def _evidence(stores: Stores, one: Evidence, depth: int) -> Iterator[Link]:
+    if one.kind == "signal":
+        yield from _signal(stores, one.ref, depth)
+    elif one.kind == "snapshot":
+        yield _snapshot(stores, one.ref, "", depth)
+    elif one.kind == "model_version":
+        model, _, number = one.ref.rpartition("/")
+        command = f"tidewheel why {model} --version {number}"
+        yield Link(noun="model version", ref=f"{model} v{number}", text=one.note, depth=depth, command=command)
+    elif one.kind == "run":
+        yield Link(noun="run", ref=one.ref, text=one.note, depth=depth, command=f"tidewheel show {one.ref}")
+    else:
+        yield _plain(one.kind.replace("_", " "), one.ref, one.note, depth)
 
 
 def _signal(stores: Stores, signal_id: str, depth: int) -> Iterator[Link]:
@@ -173,6 +219,10 @@ def _signal(stores: Stores, signal_id: str, depth: int) -> Iterator[Link]:
         return
     window = f"{signal.window_start:%Y-%m-%d} to {signal.window_end:%Y-%m-%d}"
     text = f"{signal.monitor} of v{signal.version}, {window}: {signal.message}"
-    yield Link(noun="signal", ref=signal.id, text=text, depth=depth)
+    yield Link(noun="signal", ref=signal.id, text=text, depth=depth, command=f"tidewheel signals {signal.id}")
     for one in signal.evidence:
-        yield Link(noun=one.kind, ref=one.ref, text=one.note, depth=depth + 1)
+        yield from _evidence(stores, one, depth + 1)
+
+
+def _plain(noun: str, ref: str, text: str, depth: int) -> Link:
+    return Link(noun=noun, ref=ref, text=text, depth=depth)

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from tidewheel.core.config import Config, find_project, read_config
-from tidewheel.core.errors import ConfigError, NotFoundError
+from tidewheel.core.errors import ConfigError, NotFoundError, TidewheelError
 from tidewheel.core.records import EndpointState, Event, ModelVersion, RunStatus, Signal, Snapshot
 from tidewheel.orchestrator import Listener
 from tidewheel.orchestrator.progress import silent
@@ -91,16 +91,32 @@ class Workspace:
         return RunView(self.stores, self._running.cancel(self._run_id(run_id)))
 
     def run(self, run_id: str) -> RunView:
-        """One run, by its id or a unique beginning of it of at least four characters; `latest` is the newest.
+        """One run, by its id or a unique beginning of it of at least four characters.
+
+        `latest` is the newest run of a pipeline; operations such as `deploy` are found by their id.
 
         Raises:
             NotFoundError: there is no such run.
         """
         return RunView(self.stores, self.stores.runs.get(self._run_id(run_id)))
 
-    def runs(self, *, pipeline: str | None = None, status: RunStatus | None = None, limit: int = 50) -> list[RunView]:
-        """Runs, the newest first."""
-        records = self.stores.runs.list(pipeline=pipeline, status=status, limit=limit)
+    def runs(
+        self,
+        *,
+        pipeline: str | None = None,
+        status: RunStatus | None = None,
+        limit: int = 50,
+        with_operations: bool = False,
+    ) -> list[RunView]:
+        """Runs of pipelines, the newest first.
+
+        Args:
+            pipeline: only of this one, or of the operation of this name.
+            status: only with this one.
+            with_operations: also what no pipeline did, such as `ingest`, `promote` and `deploy`.
+        """
+        is_any = with_operations or pipeline is not None
+        records = self.stores.runs.list(pipeline=pipeline, status=status, limit=limit, with_operations=is_any)
         return [RunView(self.stores, record) for record in records]
 
     def explain_rerun(self, run_id: str, node: str) -> list[str]:
@@ -121,17 +137,27 @@ class Workspace:
         """All tables with their current snapshots."""
         return self.stores.tables.list()
 
-    def table(self, name: str, *, as_of: str | None = None) -> TableReader:
-        """A table's current snapshot, or an earlier one: `.to_pandas()`, `.to_arrow(columns=...)`, `.sql(...)`."""
-        return data.read_table(self.stores, name, as_of=as_of)
+    def table(self, name: str, *, as_of: str | None = None, snapshot: int | None = None) -> TableReader:
+        """A table's current snapshot, or an earlier one: `.to_pandas()`, `.to_arrow(columns=...)`, `.sql(...)`.
+
+        Args:
+            as_of: the snapshot that was current then, by the wall clock.
+            snapshot: the id of one, as `snapshots(name)` lists them.
+        """
+        return data.read_table(self.stores, name, as_of=as_of, snapshot=snapshot)
 
     def snapshots(self, name: str) -> Sequence[Snapshot]:
         """A table's snapshots, the oldest first."""
         return self.stores.tables.snapshots(name)
 
-    def sql(self, query: str, **parameters: Any) -> pa.Table:
-        """One query over the current snapshots of the tables that it names."""
-        return data.query(self.stores, query, parameters or None)
+    def sql(self, query: str, *, snapshots: Mapping[str, int] | None = None, **parameters: Any) -> pa.Table:
+        """One query over the current snapshots of the tables that it names.
+
+        Args:
+            snapshots: other snapshots, by table.
+            parameters: values for `$name` in the query.
+        """
+        return data.query(self.stores, query, parameters or None, snapshots)
 
     def versions(self, model: str | None = None) -> Sequence[ModelVersion]:
         """Registered versions, the newest first, of one model when given.
@@ -186,10 +212,10 @@ class Workspace:
     def deploy(self, model: str, *, version: int | None = None, event: Event | None = None) -> EndpointState:
         """Brings a model's champion, or another version, to its endpoint and waits until it answers."""
         event = event or request_event(self.stores, model, {"version": version})
-        return champions.deploy(self.stores, model, model, event, version=version)
+        return champions.deploy(self.stores, model, self._endpoint(model), event, version=version)
 
     def undeploy(self, model: str) -> None:
-        """Takes a model's endpoint down."""
+        """Takes a model's endpoint down; the endpoint's own name will do, too."""
         champions.undeploy(self.stores, model, request_event(self.stores, model, {}))
 
     def endpoints(self) -> Sequence[EndpointState]:
@@ -237,19 +263,35 @@ class Workspace:
     def _run_id(self, run_id: str) -> str:
         if run_id != "latest":
             return run_id
-        latest = self.stores.runs.latest()
+        latest = self.stores.runs.latest(with_operations=False)
         if latest is None:
             raise NotFoundError("run", run_id, next_step="start one with `tidewheel run`")
         return latest.id
 
     def _follow(self, model: str, event: Event) -> None:
         """An endpoint that is deployed serves the champion."""
-        if self.stores.deployments.find_active(champions.PLACE, model) is not None:
-            champions.deploy(self.stores, model, model, event)
+        endpoint = champions.endpoint_of(self.stores, model)
+        if self.stores.deployments.find_active(champions.PLACE, endpoint) is not None:
+            champions.deploy(self.stores, model, endpoint, event)
+
+    def _endpoint(self, model: str) -> str:
+        """Where a model is served: as declared; what a project that cannot be read declares is not waited for."""
+        try:
+            return self.project.model(model).endpoint
+        except TidewheelError:
+            return champions.endpoint_of(self.stores, model)
 
     def events(self, *, subject: str | None = None, limit: int = 50) -> Sequence[Event]:
         """Why things were started, the newest first."""
         return self.stores.events.list(subject=subject, limit=limit)
+
+    def event(self, event_id: str) -> Event:
+        """One event, by its id or a unique beginning of it."""
+        return self.stores.events.get(event_id)
+
+    def signal(self, signal_id: str) -> Signal:
+        """One signal, by its id or a unique beginning of it."""
+        return self.stores.signals.get(signal_id)
 
     def signals(self, *, model: str | None = None, limit: int = 50) -> Sequence[Signal]:
         """What monitors found, the newest first."""

@@ -106,6 +106,15 @@ def test_runs_are_listed_by_pipeline_and_status(runs, facts):
     assert [run.id for run in runs.running()] == [a.id]
 
 
+def test_operations_can_be_left_out_of_the_list_and_then_do_not_count(runs, facts):
+    pipelines = [runs.create(facts.run(id=f"a{number}", plan_digest="p")).id for number in range(3)]
+    for number in range(500):
+        runs.create(facts.run(id=f"b{number:03}", pipeline="ingest", plan_digest=""))
+    assert [run.id for run in runs.list(limit=2, with_operations=False)] == pipelines[:0:-1]
+    assert runs.latest(with_operations=False).id == pipelines[-1]
+    assert runs.latest().id == "b499"
+
+
 def test_runs_of_an_event_are_found(runs, facts):
     run = runs.create(facts.run(event_id="e1"))
     runs.create(facts.run(event_id="e2"))
