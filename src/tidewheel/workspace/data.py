@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tidewheel.core.errors import ParameterError
 from tidewheel.workspace.cause import request_event
+from tidewheel.workspace.contracts import Contracts
 from tidewheel.workspace.operation import record_operation
 from tidewheel.workspace.preparation import snapshot_artifact
+from tidewheel.workspace.quarantine import record_report
 from tidewheel.workspace.stores import Stores
 
 if TYPE_CHECKING:
@@ -19,46 +20,47 @@ if TYPE_CHECKING:
     from tidewheel.table_store import TableReader
 
 
-def ingest_files(stores: Stores, table: str, files: Sequence[str | Path]) -> IngestResult:
+def ingest_files(stores: Stores, contracts: Contracts, table: str, files: Sequence[str | Path]) -> IngestResult:
     """Adds the rows of files to a table, each file's content once; recorded as an operation of its own.
 
+    Where the project declares a contract for the table, readers see only rows that were held against it.
+
     Raises:
+        ContractBrokenError: columns or rows break the contract in a way that stops; nothing was added.
         UnreadableFileError, SchemaMismatchError: a file is not what it should be; nothing was added.
     """
     from tidewheel.steps.data_ingestion import ingest
 
+    contract = contracts.find(table)
     parameters = {"table": table, "files": [str(file) for file in files]}
+    if contract is not None:
+        parameters["contract"] = contract.digest
     event = request_event(stores, "ingest", parameters)
     with record_operation(stores, "ingest", parameters, event) as operation:
-        result = ingest(stores.tables, table, list(files), run_id=operation.run.id, ingests=stores.ingests)
+        audit = None
+        if contract is not None:
+            audit = contracts.audit(contract, lambda report: record_report(stores, operation, report))
+        result = ingest(stores.tables, table, list(files), run_id=operation.run.id, ingests=stores.ingests, audit=audit)
         stores.snapshots.put(result.snapshot)
         operation.outputs["snapshot"] = snapshot_artifact(result.snapshot)
-        operation.metrics = {"rows": result.rows, "files_skipped": len(result.files_skipped)}
+        operation.metrics = {**operation.metrics, "rows": result.rows, "files_skipped": len(result.files_skipped)}
     return result
 
 
-def query(
-    stores: Stores,
-    text: str,
-    parameters: Mapping[str, Any] | None = None,
-    snapshots: Mapping[str, int] | None = None,
-) -> pa.Table:
-    """Runs one query over snapshots of the tables that it names: the current ones, where `snapshots` names no other.
+def query(stores: Stores, text: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+    """Runs one query over the current snapshots of the tables that it names.
 
     Raises:
-        NotFoundError: a table, snapshot or column does not exist.
-        ParameterError: the text is no query, or does not read a table of `snapshots`.
+        NotFoundError: a table or column does not exist.
+        ParameterError: the text is no query.
     """
     from tidewheel.table_store import run_sql, tables_in
 
-    named, read = dict(snapshots or {}), sorted(tables_in(text))
-    if unread := sorted(set(named) - set(read)):
-        raise ParameterError(f"the query does not read table {unread[0]!r}, of which a snapshot is named")
-    references = {name: stores.tables.reference(stores.tables.snapshot(name, id=named.get(name))) for name in read}
+    references = {name: stores.tables.reference(stores.tables.snapshot(name)) for name in sorted(tables_in(text))}
     return run_sql(text, references, parameters=parameters)
 
 
-def read_table(stores: Stores, name: str, *, as_of: str | None = None, snapshot: int | None = None) -> TableReader:
+def read_table(stores: Stores, name: str, *, as_of: str | None = None) -> TableReader:
     """A snapshot of a table, which loads rows when asked for them.
 
     Raises:
@@ -67,5 +69,5 @@ def read_table(stores: Stores, name: str, *, as_of: str | None = None, snapshot:
     from tidewheel.core.clock import parse_time
     from tidewheel.table_store import TableReader
 
-    found = stores.tables.snapshot(name, id=snapshot, as_of=parse_time(as_of) if as_of else None)
-    return TableReader(stores.tables.reference(found))
+    snapshot = stores.tables.snapshot(name, as_of=parse_time(as_of) if as_of else None)
+    return TableReader(stores.tables.reference(snapshot))

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from tidewheel.core import errors
 from tidewheel.core.errors import ProblemsError, TidewheelError
+from tidewheel.core.records import TableContract
 from tidewheel.core.records.record import Record
 from tidewheel.pipeline import Parameter, Plan
 from tidewheel.pipeline.feature_view import OnDemandDefinition, ViewDefinition
@@ -45,12 +46,13 @@ class ModelDeclaration(Record, frozen=True, kw_only=True):
 
 
 class Declared(Record, frozen=True, kw_only=True):
-    """All pipelines, models and feature views of a project, by name."""
+    """All pipelines, models, feature views and contracts of a project, by name; contracts by table."""
 
     pipelines: dict[str, PipelineDeclaration]
     models: dict[str, ModelDeclaration]
     feature_views: dict[str, ViewDefinition] = {}
     on_demand_views: dict[str, OnDemandDefinition] = {}
+    contracts: dict[str, TableContract] = {}
 
 
 class Reported(Record, frozen=True, kw_only=True):
@@ -85,12 +87,17 @@ class Reported(Record, frozen=True, kw_only=True):
 
 
 class DescribeRequest(Record, frozen=True, kw_only=True):
-    """Which modules to import, and which pipeline to plan with which raw parameters."""
+    """Which modules to import, and which pipeline to plan with which raw parameters.
+
+    Attributes:
+        form: what an answer holds; an answer of another form, which was kept, is not read.
+    """
 
     import_roots: tuple[str, ...]
     modules: tuple[str, ...]
     pipeline: str = ""
     parameters: dict[str, Any] = {}
+    form: str = "with contracts"
 
     @classmethod
     def find(cls, folder: Path) -> Self:

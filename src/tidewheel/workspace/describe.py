@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tidewheel.core.errors import DefinitionError, NotFoundError, TidewheelError
-from tidewheel.pipeline import FeatureView, Model, OnDemandView, Pipeline, Plan
+from tidewheel.core.records import TableContract
+from tidewheel.pipeline import Contract, FeatureView, Model, OnDemandView, Pipeline, Plan
 from tidewheel.source_repository import Closure, ProjectCode
 from tidewheel.workspace.declaration import (
     ANSWER,
@@ -42,6 +43,7 @@ def _answer(request: DescribeRequest) -> DescribeAnswer:
         models={name: _declare_model(model) for name, model in models.items()},
         feature_views={name: view.definition for name, view in views.items() if isinstance(view, FeatureView)},
         on_demand_views={name: view.definition for name, view in views.items() if isinstance(view, OnDemandView)},
+        contracts=_declare_contracts(request.modules),
     )
     if not request.pipeline:
         return DescribeAnswer(declared=declared)
@@ -74,6 +76,21 @@ def _import_declarations(
             elif isinstance(value, FeatureView | OnDemandView) and views.setdefault(value.name, value) != value:
                 raise DefinitionError(f"two feature views are called {value.name!r}", (), where=f"module {name!r}")
     return pipelines, models, views
+
+
+def _declare_contracts(modules: tuple[str, ...]) -> dict[str, TableContract]:
+    contracts: dict[str, TableContract] = {}
+    for module in modules:
+        for name, value in vars(_import(module)).items():
+            if not isinstance(value, Contract):
+                continue
+            # Pandera costs most of a second to import; who declares a contract has imported it anyway.
+            from tidewheel.steps.pandera_contract import translate
+
+            contract = translate(value, module=module, name=name)
+            if contracts.setdefault(contract.table, contract).digest != contract.digest:
+                raise DefinitionError(f"table {contract.table!r} has two contracts", (), where=f"module {module!r}")
+    return contracts
 
 
 def _import(name: str) -> Any:

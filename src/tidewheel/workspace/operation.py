@@ -63,7 +63,14 @@ def record_operation(stores: Stores, name: str, parameters: Mapping[str, Any], e
             yield operation
         except BaseException as error:
             stores.executions.update(
-                msgspec.structs.replace(execution, status="failed", failure=failure_of(error), ended_at=utc_now())
+                msgspec.structs.replace(
+                    execution,
+                    status="failed",
+                    failure=failure_of(error),
+                    outputs=operation.outputs,
+                    metrics=operation.metrics,
+                    ended_at=utc_now(),
+                )
             )
             stores.runs.complete(run.id, "failed", str(error).splitlines()[0] if str(error) else "", utc_now())
             raise

@@ -2,9 +2,9 @@
 
     fork-server [PACKAGE ...]   serve requests until standard input ends
 
-A request is a folder: an attempt at a step, or the question what a project declares. A worker opens no metadata
-database: it loads inputs by digest, calls the function, stores the outputs and writes one report. It holds no
-reference to the orchestrator but the folder of its attempt.
+A request is a folder: an attempt at a step, the question what a project declares, or which rows break slow rules. A
+worker opens no metadata database: it loads inputs by digest, calls the function, stores the outputs and writes one
+report. It holds no reference to the orchestrator but the folder of its attempt.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from tidewheel.orchestrator.attempt import EXIT_STORAGE, REQUEST, WorkerReport, 
 from tidewheel.workspace.codecs import codec_table
 from tidewheel.workspace.declaration import REQUEST as DESCRIBE_REQUEST
 from tidewheel.workspace.failures import failure_of
+from tidewheel.workspace.slow_checks import REQUEST as SLOW_CHECKS_REQUEST
 from tidewheel.workspace.step_call import StepCall
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -44,7 +45,7 @@ def main(arguments: list[str]) -> int:
 
             _warm_up()
             serve(run_request, packages)
-            return 0
+            os._exit(0)  # nothing is left to do, and the orchestrator waits for the end
     sys.stderr.write(f"{__doc__}\n")
     return 2
 
@@ -66,6 +67,10 @@ def run_request(folder: Path, *, is_fresh: bool = True) -> int:
         from tidewheel.workspace.describe import describe
 
         return describe(folder)
+    if (folder / SLOW_CHECKS_REQUEST).exists():
+        from tidewheel.workspace.slow_checks import answer_slow_checks
+
+        return answer_slow_checks(folder)
     request = WorkerRequest.from_json((folder / REQUEST).read_bytes())
     started_at = clock.utc_now()
     preloaded = next(reversed(sys.modules)) if is_fresh else ""

@@ -15,9 +15,11 @@ from tidewheel.orchestrator.progress import silent
 from tidewheel.pipeline import Plan, set_resolver
 from tidewheel.workspace import answers, champions, data
 from tidewheel.workspace.cause import request_event
+from tidewheel.workspace.contracts import Contracts
 from tidewheel.workspace.mirror import mirror_models
 from tidewheel.workspace.notebook import NotebookReads
 from tidewheel.workspace.project import Project
+from tidewheel.workspace.quarantine import QuarantineDesk
 from tidewheel.workspace.running import Running
 from tidewheel.workspace.stores import Stores
 from tidewheel.workspace.views import RunView
@@ -42,6 +44,8 @@ class Workspace:
         self.config = config
         self.stores = Stores(config)
         self.project = Project(config, self.stores)
+        self.contracts = Contracts(self.stores, self.project)
+        self.quarantine = QuarantineDesk(self.stores, self.contracts)
         self._running = Running(self.stores, self.project)
 
     @property
@@ -130,8 +134,8 @@ class Workspace:
         return answer.plan
 
     def ingest(self, table: str, files: Sequence[str | Path]) -> IngestResult:
-        """Adds the rows of files to a table, each file's content once."""
-        return data.ingest_files(self.stores, table, files)
+        """Adds the rows of files to a table, each file's content once, held against its contract if there is one."""
+        return data.ingest_files(self.stores, self.contracts, table, files)
 
     def tables(self) -> Sequence[TableInfo]:
         """All tables with their current snapshots."""

@@ -1,0 +1,174 @@
+"""Contracts as a person uses them: declared in a project, held by `tidewheel ingest`, drafted, checked, shown."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from small_project import SMALL, SmallProject
+from tidewheel.core.errors import ContractBrokenError, DefinitionError, NotFoundError, ParameterError
+
+CONTRACT = """
+import pandera.pandas as pa
+from tidewheel.pipeline import Contract, RowRule
+
+readings = Contract(
+    "readings",
+    pa.DataFrameSchema({
+        "id": pa.Column(int),
+        "kind": pa.Column(str, pa.Check.isin(KINDS)),
+        "value": pa.Column(float, [pa.Check.in_range(0, 10), pa.Check(lambda values: values != 7, name="no seven")]),
+    }),
+    unique=["id"],
+    rules=[RowRule("small ones are a", "value > 1 or kind = 'a'")],
+    policies={"small ones are a": "stop"},
+)
+"""
+HEAD = "id,kind,value\n"
+
+
+def source(kinds="['a', 'b']"):
+    return SMALL + f"\nKINDS = {kinds}\n" + CONTRACT
+
+
+@pytest.fixture
+def project(tmp_path):
+    return SmallProject(tmp_path / "project", source())
+
+
+def write(project, name, text, head=HEAD):
+    (project.folder / name).write_text(head + text)
+    return name
+
+
+def test_an_ingest_publishes_quarantines_and_tells_why(project):
+    file = write(project, "a.csv", "1,a,1\n2,c,2\n3,b,7\n4,b,8\n")
+    said = project.tidewheel("ingest", "readings", file)
+    assert "readings: 2 rows added from 1 files, 2 rows in quarantine" in said
+    assert "kind.domain" in said
+    assert "value.no seven" in said
+    assert json.loads(project.tidewheel("sql", "select id from readings order by 1", "--json")) == [
+        {"id": 1},
+        {"id": 4},
+    ]
+    (batch,) = json.loads(project.tidewheel("quarantine", "list", "--json"))
+    assert batch["reasons"] == {"kind.domain": 1, "value.no seven": 1}
+    assert "a.csv" in project.tidewheel("quarantine", "show", "readings")
+
+
+def test_the_audit_is_kept_with_the_execution(project):
+    with project.open() as workspace:
+        workspace.ingest("readings", [project.folder / write(project, "a.csv", "1,a,1\n2,c,2\n")])
+        (run,) = workspace.runs(pipeline="ingest")
+        (execution,) = workspace.stores.executions.list(run.record.id)
+        assert execution.metrics == {
+            "audited": 2.0, "published": 1.0, "quarantined": 1.0, "clipped": 0.0, "findings": 1.0, "rows": 1.0,
+            "files_skipped": 0.0,
+        }  # fmt: skip
+        report = workspace.stores.artifacts.load(execution.outputs["audit"])
+        assert (
+            report["contract_digest"] == execution.parameters["contract"] == workspace.contracts.get("readings").digest
+        )
+        assert report["findings"][0]["samples"][0] == {"id": 2, "kind": "c", "value": 2.0}
+
+
+def test_a_stopped_ingest_says_every_finding_has_an_exit_code_and_keeps_its_audit(project):
+    file = write(project, "a.csv", "1,b,0.5\n2,c,2\n")
+    said = project.tidewheel("ingest", "readings", file, code=2)
+    assert "small ones are a" in said
+    assert "kind.domain" in said
+    skew = write(project, "b.csv", "1,a,x\n", head="id,kind,valeu\n")
+    said = project.tidewheel("ingest", "readings", skew, "--json", code=2)
+    assert len(json.loads(said)["error"]["problems"]) == 2
+    with project.open() as workspace:
+        assert workspace.table("readings").row_count == 0
+        for run in workspace.runs(pipeline="ingest"):
+            (execution,) = workspace.stores.executions.list(run.record.id)
+            assert execution.status == "failed"
+            assert workspace.stores.artifacts.load(execution.outputs["audit"])["findings"]
+
+
+def test_quarantine_is_released_after_the_contract_changed(project):
+    project.tidewheel("ingest", "readings", write(project, "a.csv", "1,a,1\n2,c,2\n3,b,7\n"))
+    assert "0 rows released, 2 stay" in project.tidewheel("quarantine", "release", "readings")
+    (project.folder / "small.py").write_text(source("['a', 'b', 'c']"))
+    said = project.tidewheel("quarantine", "release", "readings")
+    assert "1 rows released, 1 stay" in said
+    assert json.loads(project.tidewheel("sql", "select id from readings order by 1", "--json")) == [
+        {"id": 1},
+        {"id": 2},
+    ]
+    (batch,) = json.loads(project.tidewheel("quarantine", "list", "readings", "--json"))
+    assert batch["reasons"] == {"value.no seven": 1}
+    assert "1 rows dropped" in project.tidewheel("quarantine", "drop", "readings", "--ingest", batch["ingest_id"])
+    assert "nothing is in quarantine" in project.tidewheel("quarantine", "list")
+    project.tidewheel("quarantine", "drop", "readings", "--ingest", "nonesuch", code=3)
+
+
+def test_quarantine_is_released_as_it_is_when_no_contract_is_left(project):
+    with project.open() as workspace:
+        workspace.ingest("readings", [project.folder / write(project, "a.csv", "1,a,1\n2,c,2\n")])
+        (project.folder / "small.py").write_text(SMALL)
+        (result,) = workspace.quarantine.release("readings")
+        assert (result.released, workspace.table("readings").row_count) == (1, 2)
+
+
+def test_a_contract_is_drafted_edited_and_kept(project):
+    (project.folder / "small.py").write_text(SMALL)
+    rows = "".join(
+        f"{n},{'ab'[n % 2]},{n / 10 if n % 5 else ''},2013-01-{n % 28 + 1:02}T00:00:00Z\n" for n in range(100)
+    )
+    project.tidewheel("ingest", "plain", write(project, "p.csv", rows, head="id,kind,value,at\n"))
+    project.tidewheel("contract", "infer", "plain", "--to", "drafted.py")
+    text = (project.folder / "drafted.py").read_text()
+    assert 'pa.Check.isin(["a", "b"])' in text
+    assert 'unique=["id"]' in text
+    (project.folder / "small.py").write_text(SMALL + "\nfrom drafted import plain as plain\n")
+    assert "keeps its contract" in project.tidewheel("contract", "check", "plain")
+    assert "plain" in project.tidewheel("contract", "list")
+    shown = project.tidewheel("contract", "show", "plain")
+    assert "id.unique" in shown
+    assert "quarantine" in shown
+    project.tidewheel("contract", "infer", "plain", "--to", "drafted.py", code=2)
+
+
+def test_a_table_is_checked_at_any_snapshot_and_a_broken_one_has_an_exit_code(project):
+    (project.folder / "small.py").write_text(SMALL)
+    project.tidewheel("ingest", "readings", write(project, "a.csv", "1,a,1.5\n"))
+    first = json.loads(project.tidewheel("tables", "readings", "--json"))[-1]["snapshot_id"]
+    project.tidewheel("ingest", "readings", write(project, "b.csv", "1,c,7.5\n2,b,7.0\n"))
+    (project.folder / "small.py").write_text(source())
+    assert "keeps" in project.tidewheel("contract", "check", "readings", "--snapshot", str(first))
+    report = json.loads(project.tidewheel("contract", "check", "readings", "--json", code=2))
+    assert [finding["rule"] for finding in report["findings"]] == ["kind.domain", "value.no seven", "id.unique"]
+
+
+def test_wrong_declarations_and_missing_contracts_are_told(project):
+    with project.open() as workspace:
+        with pytest.raises(NotFoundError, match="contract 'reading' does not exist"):
+            workspace.contracts.get("reading")
+        with pytest.raises(NotFoundError):
+            workspace.contracts.infer("nothing")
+        path = project.folder / write(project, "a.csv", "1,a,1\n")
+        with pytest.raises(ParameterError, match="exists"):
+            workspace.ingest("readings", [path])
+            workspace.contracts.infer("readings", to=path)
+        (project.folder / "small.py").write_text(source() + "\nagain = Contract('readings', unique=['kind'])\n")
+        with pytest.raises(DefinitionError, match="two contracts"):
+            workspace.contracts.list()
+        (project.folder / "small.py").write_text(source().replace("in_range(0, 10)", "in_range(0, 10), pa.Check.ge(1)"))
+        assert any(rule.name == "value.range-2" for rule in workspace.contracts.get("readings").rules)
+
+
+def test_an_ingest_is_refused_while_the_project_cannot_be_read(project):
+    """Without its contract nobody knows which rows may be published."""
+    (project.folder / "small.py").write_text(source() + "\n1 / 0\n")
+    said = project.tidewheel("ingest", "readings", write(project, "a.csv", "1,a,1\n"), code=2)
+    assert "ZeroDivisionError" in said
+
+
+def test_a_slow_check_that_fails_stops_the_ingest(project):
+    (project.folder / "small.py").write_text(source().replace("values != 7", "values.nonsense"))
+    with project.open() as workspace, pytest.raises(ContractBrokenError, match=r"'value\.no seven'.*AttributeError"):
+        workspace.ingest("readings", [project.folder / write(project, "a.csv", "1,a,1\n")])
