@@ -7,6 +7,7 @@ import click
 from tidewheel.cli.command import command, opened
 from tidewheel.cli.findings import print_findings
 from tidewheel.cli.output import print_json, print_table
+from tidewheel.core.errors import ParameterError
 
 
 @command("ingest", example="tidewheel ingest flights data/flights-2013-01.csv")
@@ -65,11 +66,13 @@ def tables_command(table: str | None, as_json: bool) -> None:
 
 @command("sql", example='tidewheel sql "select carrier, count(*) n from flights group by 1 order by n desc"')
 @click.argument("query")
+@click.option("--snapshot", "snapshots", multiple=True, metavar="TABLE@ID", help="Another snapshot than the current.")
 @click.option("--limit", default=100, show_default=True, help="Print at most so many rows; 0 for all.")
-def sql_command(query: str, limit: int, as_json: bool) -> None:
-    """Query the current snapshots of tables with DuckDB's SQL."""
+def sql_command(query: str, snapshots: tuple[str, ...], limit: int, as_json: bool) -> None:
+    """Query the current snapshots of tables, or those named, with DuckDB's SQL."""
+    named = dict(_parse_snapshot(one) for one in snapshots)
     with opened() as workspace:
-        result = workspace.sql(query)
+        result = workspace.sql(query, snapshots=named)
         shown = result.slice(0, limit) if limit else result
         if as_json:
             print_json(shown.to_pylist())
@@ -78,3 +81,12 @@ def sql_command(query: str, limit: int, as_json: bool) -> None:
         print_table(result.column_names, rows, empty="no rows")
         if len(shown) < len(result):
             click.echo(f"... {len(result) - len(shown):,} more rows; --limit 0 prints all")
+
+
+def _parse_snapshot(text: str) -> tuple[str, int]:
+    table, _, number = text.rpartition("@")
+    if not table or not number.isdigit():
+        raise ParameterError(
+            f"{text!r} names no snapshot", next_step="write TABLE@ID; `tidewheel tables TABLE` has ids"
+        )
+    return table, int(number)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tidewheel.core.errors import ParameterError
 from tidewheel.workspace.cause import request_event
 from tidewheel.workspace.contracts import Contracts
 from tidewheel.workspace.operation import record_operation
@@ -47,20 +48,28 @@ def ingest_files(stores: Stores, contracts: Contracts, table: str, files: Sequen
     return result
 
 
-def query(stores: Stores, text: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
-    """Runs one query over the current snapshots of the tables that it names.
+def query(
+    stores: Stores,
+    text: str,
+    parameters: Mapping[str, Any] | None = None,
+    snapshots: Mapping[str, int] | None = None,
+) -> pa.Table:
+    """Runs one query over snapshots of the tables that it names: the current ones, where `snapshots` names no other.
 
     Raises:
-        NotFoundError: a table or column does not exist.
-        ParameterError: the text is no query.
+        NotFoundError: a table, snapshot or column does not exist.
+        ParameterError: the text is no query, or does not read a table of `snapshots`.
     """
     from tidewheel.table_store import run_sql, tables_in
 
-    references = {name: stores.tables.reference(stores.tables.snapshot(name)) for name in sorted(tables_in(text))}
+    named, read = dict(snapshots or {}), sorted(tables_in(text))
+    if unread := sorted(set(named) - set(read)):
+        raise ParameterError(f"the query does not read table {unread[0]!r}, of which a snapshot is named")
+    references = {name: stores.tables.reference(stores.tables.snapshot(name, id=named.get(name))) for name in read}
     return run_sql(text, references, parameters=parameters)
 
 
-def read_table(stores: Stores, name: str, *, as_of: str | None = None) -> TableReader:
+def read_table(stores: Stores, name: str, *, as_of: str | None = None, snapshot: int | None = None) -> TableReader:
     """A snapshot of a table, which loads rows when asked for them.
 
     Raises:
@@ -69,5 +78,5 @@ def read_table(stores: Stores, name: str, *, as_of: str | None = None) -> TableR
     from tidewheel.core.clock import parse_time
     from tidewheel.table_store import TableReader
 
-    snapshot = stores.tables.snapshot(name, as_of=parse_time(as_of) if as_of else None)
-    return TableReader(stores.tables.reference(snapshot))
+    found = stores.tables.snapshot(name, id=snapshot, as_of=parse_time(as_of) if as_of else None)
+    return TableReader(stores.tables.reference(found))
