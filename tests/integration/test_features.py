@@ -141,3 +141,32 @@ def test_a_spine_from_pandas_and_from_a_snapshot_are_the_same(project):
     by_frame = features.join(FLIGHTS, ["weather"], event_time="at")
     by_reader = features.join(project.workspace.table("flights"), ["weather"], event_time="at")
     assert by_frame.column("temp_c").equals(by_reader.column("temp_c"))
+
+
+def test_the_command_line_lists_searches_shows_and_materializes(project):
+    listed = json.loads(project.tidewheel("features", "list", "--json"))
+    assert [one["name"] for one in listed["views"]] == ["comfort", "weather"]
+    assert "weather" in project.tidewheel("features", "list")
+    assert "weather:wind" in project.tidewheel("features", "search", "airport", "wind")
+    assert "not yet" in project.tidewheel("features", "show", "weather")
+    assert "did you mean 'weather'" in project.tidewheel("features", "show", "wether", code=3)
+    done = json.loads(project.tidewheel("features", "materialize", "--json"))
+    assert [(one["view"], one["rows"], one["files"]) for one in done] == [("weather", 2, 1)]
+    again = json.loads(project.tidewheel("features", "materialize", "weather", "--json"))
+    assert [(one["rows"], one["files_skipped"]) for one in again] == [(0, 1)]
+    assert "not yet" not in project.tidewheel("features", "show", "weather")
+    assert "did you mean" in project.tidewheel("features", "materialize", "wether", code=3)
+
+
+def test_what_is_online_is_what_the_join_finds(project):
+    workspace = project.workspace
+    workspace.features.materialize()
+    at = START + timedelta(hours=4)
+    found = workspace.features.get_online(
+        ["weather", "comfort"], {"origin": ["JFK", "LGA", "SFO"]}, request={"miles": [100.0, 50.0, 1.0]}, at=at
+    )
+    spine = pd.DataFrame({"origin": ["JFK", "LGA", "SFO"], "miles": [100.0, 50.0, 1.0], "at": [at] * 3})
+    joined = features.join(spine, ["weather", "comfort"], event_time="at")
+    assert found == {name: joined.column(name).to_pylist() for name in ("temp_c", "wind", "chill")}
+    assert found["temp_c"] == [100.0, 0.0, None]
+    assert [run.record.pipeline for run in workspace.runs(pipeline="materialize")] == ["materialize"]

@@ -19,6 +19,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "ingest": ("data", "add files to a table"),
         "tables": ("data", "list tables, or one table's snapshots"),
         "sql": ("data", "query tables"),
+        "features": ("features", "list, search, show and materialize feature views"),
         "contract": ("contracts", "draft, show and check what tables are expected to look like"),
         "quarantine": ("quarantine", "look at rows that broke a contract, release or drop them"),
     },

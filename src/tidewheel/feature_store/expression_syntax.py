@@ -102,7 +102,7 @@ class _Parser:
         end = len(self._text.rstrip())
         while place < end:
             found = _TOKEN.match(self._text, place)
-            if found is None:
+            if found is None or self._text.startswith("--", found.start(str(found.lastgroup))):
                 raise self._wrong("a sign that has no meaning", place)
             kind = str(found.lastgroup)
             tokens.append(_Token(kind, found[kind], found.start(kind)))

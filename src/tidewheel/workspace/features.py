@@ -3,113 +3,190 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tidewheel.core.errors import DefinitionError, NotFoundError
+from tidewheel.core.errors import DefinitionError, NotFoundError, TidewheelError
 from tidewheel.pipeline import FeatureView, OnDemandView
 from tidewheel.pipeline.feature_view import OnDemandDefinition, ViewDefinition
+from tidewheel.workspace.cause import request_event
+from tidewheel.workspace.operation import record_operation
+from tidewheel.workspace.preparation import snapshot_artifact
 from tidewheel.workspace.project import Project
 from tidewheel.workspace.stores import Stores
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tidewheel.feature_store import JoinReport
+    from tidewheel.feature_store import MaterializeResult, OnlineStore
+    from tidewheel.feature_store.catalog import NearDuplicate
+    from tidewheel.feature_store.lookup import ViewFacts
     from tidewheel.table_store import TableReference
 
 Definition = ViewDefinition | OnDemandDefinition
 
 
-def definitions(project: Project) -> dict[str, Definition]:
-    """The views that the project declares, by name."""
-    declared = project.declared()
-    return {**declared.feature_views, **declared.on_demand_views}
+class Features:
+    """What `tidewheel features` shows and does; `workspace.features` is one.
 
-
-def find_view(project: Project, view: object) -> Definition:
-    """A view as data, by its declaration or its name.
-
-    Raises:
-        NotFoundError: no view of this name is declared.
-        DefinitionError: it is neither view nor name.
+    Example of use: `workspace.features.get_online(["weather"], {"origin": ["JFK", "LGA"]})`
     """
-    if isinstance(view, FeatureView | OnDemandView):
-        return view.definition
-    if isinstance(view, ViewDefinition | OnDemandDefinition):
-        return view
-    if not isinstance(view, str):
-        raise DefinitionError(f"{view!r} is no feature view", (), next_step="give a FeatureView or its name")
-    known = definitions(project)
-    if view not in known:
-        raise NotFoundError("feature view", view, known=known)
-    return known[view]
 
+    def __init__(self, stores: Stores, project: Project) -> None:
+        self._stores = stores
+        self._project = project
 
-def join_features(
-    stores: Stores,
-    spine: Any,
-    views: Sequence[Definition],
-    *,
-    event_time: str,
-    as_known: str | None,
-    snapshots: Mapping[str, int] | None,
-) -> pa.Table:
-    """A spine with features; the report is in the schema's metadata under `tidewheel.features`.
+    def views(self) -> dict[str, Definition]:
+        """The views that the project declares, by name."""
+        declared = self._project.declared()
+        views: dict[str, Definition] = {**declared.feature_views, **declared.on_demand_views}
+        return dict(sorted(views.items()))
 
-    Raises:
-        NotFoundError: a table or snapshot does not exist.
-        SchemaMismatchError: a column is missing or does not fit.
-    """
-    from tidewheel.feature_store import join
+    def find(self, view: object) -> Definition:
+        """A view as data, by its declaration or its name.
 
-    references = table_references(stores, views, snapshots)
-    table, report = join(spine, views, references, event_time=event_time, as_known=as_known)
-    return table.replace_schema_metadata({**(table.schema.metadata or {}), b"tidewheel.features": report.to_json()})
+        Raises:
+            NotFoundError: no view of this name is declared.
+            DefinitionError: it is neither view nor name.
+        """
+        if isinstance(view, FeatureView | OnDemandView):
+            return view.definition
+        if isinstance(view, ViewDefinition | OnDemandDefinition):
+            return view
+        if not isinstance(view, str):
+            raise DefinitionError(f"{view!r} is no feature view", (), next_step="give a FeatureView or its name")
+        known = self.views()
+        if view not in known:
+            raise NotFoundError("feature view", view, known=known)
+        return known[view]
 
+    def users(self) -> dict[str, list[str]]:
+        """The models by view: those whose pipeline joins it, as planned with default parameters.
 
-def carry_out_join(
-    inputs: Mapping[str, Any], arguments: Mapping[str, Any], *, threads: int
-) -> tuple[pa.Table, JoinReport]:
-    """What the node `features` does in a worker.
+        A model whose pipeline has no such plan is left out.
+        """
+        users: dict[str, list[str]] = {}
+        for model in self._project.declared().models.values():
+            try:
+                plan = self._project.plan(model.pipeline, {}, self._project.capture()).plan
+            except TidewheelError:
+                continue
+            joins = [node for node in plan.nodes if node.kind == "features"] if plan else []
+            for name in sorted({view["name"] for node in joins for view in node.arguments["views"]}):
+                users.setdefault(name, []).append(model.name)
+        return users
 
-    Args:
-        inputs: the `spine`, and a reader of each table as `table.NAME`.
-        arguments: of the node.
-        threads: how many DuckDB may use; the result does not depend on it.
-    """
-    from tidewheel.feature_store import join
+    def near_duplicates(self) -> list[NearDuplicate]:
+        """Pairs of features that a person may take for each other."""
+        from tidewheel.feature_store import near_duplicates
 
-    readers = {name.removeprefix("table."): one for name, one in inputs.items() if name != "spine"}
-    return join(
-        inputs["spine"],
-        [_definition(view) for view in arguments["views"]],
-        {name: reader.reference for name, reader in readers.items()},
-        event_time=arguments["event_time"],
-        as_known=arguments["as_known"],
-        threads=threads,
-    )
+        return near_duplicates(list(self.views().values()))
 
+    def search(self, text: str) -> list[str]:
+        """The features that words are about, as `view:feature`, the best first."""
+        from tidewheel.feature_store import search
 
-def _definition(view: dict[str, Any]) -> Definition:
-    return ViewDefinition.from_dict(view) if "table" in view else OnDemandDefinition.from_dict(view)
+        return search(self.views().values(), text)
 
+    def join(
+        self,
+        spine: Any,
+        views: Sequence[Any],
+        *,
+        event_time: str = "event_time",
+        as_known: str | None = None,
+        snapshots: Mapping[str, int] | None = None,
+    ) -> pa.Table:
+        """A spine with features; the report is in the schema's metadata under `tidewheel.features`.
 
-def table_references(
-    stores: Stores, views: Sequence[Definition], snapshots: Mapping[str, int] | None = None
-) -> dict[str, TableReference]:
-    """The snapshots that views read: the named ones, else the current.
+        Raises:
+            NotFoundError: a view, table or snapshot does not exist.
+            SchemaMismatchError: a column is missing or does not fit.
+        """
+        from tidewheel.feature_store import join
 
-    Raises:
-        NotFoundError: a table or snapshot does not exist, or no view reads a table of `snapshots`.
-    """
-    tables = tables_of(views)
-    for name in snapshots or {}:
-        if name not in tables:
-            raise NotFoundError("table", name, known=tables, where="features.join, snapshots")
-    found = {name: stores.tables.snapshot(name, id=(snapshots or {}).get(name)) for name in tables}
-    return {name: stores.tables.reference(snapshot) for name, snapshot in found.items()}
+        found = [self.find(view) for view in views]
+        references = self._references(found, snapshots or {})
+        table, report = join(spine, found, references, event_time=event_time, as_known=as_known)
+        metadata = {**(table.schema.metadata or {}), b"tidewheel.features": report.to_json()}
+        return table.replace_schema_metadata(metadata)
 
+    def materialize(self, names: Sequence[str] = (), *, since: datetime | None = None) -> list[MaterializeResult]:
+        """Brings the online store to the current snapshots; recorded as an operation per view.
 
-def tables_of(views: Sequence[Definition]) -> list[str]:
-    """The tables that views read, each once, sorted."""
-    return sorted({view.table for view in views if isinstance(view, ViewDefinition)})
+        Args:
+            names: of feature views; all when empty.
+            since: leaves out earlier events.
+
+        Raises:
+            NotFoundError: no view of a name is declared.
+            SchemaMismatchError: a view does not fit its table; the views before it are materialized.
+        """
+        from tidewheel.feature_store import put_on_demand
+        from tidewheel.feature_store.online_schema import connect
+
+        known = self.views()
+        chosen = [self.find(name) for name in names] or list(known.values())
+        with closing(connect(self.online_path)) as connection:
+            put_on_demand(connection, [one for one in known.values() if isinstance(one, OnDemandDefinition)])
+        return [self._materialize(view, since) for view in chosen if isinstance(view, ViewDefinition)]
+
+    def get_online(
+        self,
+        features: Sequence[str],
+        entities: Mapping[str, Sequence[Any]],
+        *,
+        request: Mapping[str, Sequence[Any]] | None = None,
+        at: datetime | None = None,
+    ) -> dict[str, list[Any]]:
+        """The newest features of many entities; see `OnlineStore.get_online`."""
+        moment = at if at is not None else self._stores.clock.now()
+        return self._online.get_online(features, entities, request=request, at=moment)
+
+    def online_views(self) -> dict[str, ViewFacts]:
+        """What was materialized, by name."""
+        return self._online.views() if self.online_path.exists() else {}
+
+    @property
+    def online_path(self) -> Path:
+        """The file of the online store."""
+        return self._stores.folder / "online.db"
+
+    @cached_property
+    def _online(self) -> OnlineStore:
+        from tidewheel.feature_store import OnlineStore
+
+        return OnlineStore(self.online_path)
+
+    def close(self) -> None:
+        """Closes the online store if it was opened."""
+        if "_online" in self.__dict__:
+            self._online.close()
+            del self.__dict__["_online"]
+
+    def _materialize(self, view: ViewDefinition, since: datetime | None) -> MaterializeResult:
+        from tidewheel.feature_store import materialize
+
+        stores = self._stores
+        parameters = {"view": view.name, "since": since.isoformat() if since else None}
+        event = request_event(stores, "materialize", parameters)
+        with record_operation(stores, "materialize", parameters, event) as operation:
+            snapshot = stores.tables.snapshot(view.table)
+            stores.snapshots.put(snapshot)
+            operation.inputs["table"] = snapshot_artifact(snapshot)
+            reference = stores.tables.reference(snapshot)
+            result = materialize(self.online_path, view, reference, since=since, until=stores.clock.now())
+            operation.metrics = {"rows": result.rows, "files": result.files, "files_skipped": result.files_skipped}
+        return result
+
+    def _references(self, views: Sequence[Definition], snapshots: Mapping[str, int]) -> dict[str, TableReference]:
+        tables = sorted({view.table for view in views if isinstance(view, ViewDefinition)})
+        for name in snapshots:
+            if name not in tables:
+                raise NotFoundError("table", name, known=tables, where="features.join, snapshots")
+        store = self._stores.tables
+        found = {name: store.snapshot(name, id=snapshots.get(name)) for name in tables}
+        return {name: store.reference(snapshot) for name, snapshot in found.items()}

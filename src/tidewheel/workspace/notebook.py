@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidewheel.workspace.data import query as run_query
 from tidewheel.workspace.data import read_table
-from tidewheel.workspace.features import find_view, join_features
+from tidewheel.workspace.features import Features
 from tidewheel.workspace.project import Project
 from tidewheel.workspace.stores import Stores
 
@@ -44,10 +44,8 @@ class NotebookReads:
         snapshots: Mapping[str, int] | None,
     ) -> pa.Table:
         """A spine with features, from the current snapshots or those that are named."""
-        definitions = [find_view(self._project, view) for view in views]
-        return join_features(
-            self._stores, spine, definitions, event_time=event_time, as_known=as_known, snapshots=snapshots
-        )
+        features = Features(self._stores, self._project)
+        return features.join(spine, views, event_time=event_time, as_known=as_known, snapshots=snapshots)
 
     def champion(self, model: str) -> Champion | None:
         """A model's champion with its package."""

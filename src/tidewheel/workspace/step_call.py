@@ -55,7 +55,7 @@ class StepCall:
         return {name: self._store.put(value) for name, value in values.items()}, metrics
 
     def _join_features(self, inputs: dict[str, Any]) -> tuple[dict[str, Artifact], Metricbook]:
-        from tidewheel.workspace.features import carry_out_join
+        from tidewheel.workspace.feature_join import carry_out_join
 
         result, report = carry_out_join(inputs, self._request.arguments, threads=self._request.cpu)
         values = {"output": result, "report": report.to_dict()}

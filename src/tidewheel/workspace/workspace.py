@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -15,6 +16,7 @@ from tidewheel.orchestrator.progress import silent
 from tidewheel.pipeline import Plan, set_resolver
 from tidewheel.workspace import answers, champions, data
 from tidewheel.workspace.cause import request_event
+from tidewheel.workspace.features import Features
 from tidewheel.workspace.contracts import Contracts
 from tidewheel.workspace.mirror import mirror_models
 from tidewheel.workspace.notebook import NotebookReads
@@ -47,6 +49,11 @@ class Workspace:
         self.contracts = Contracts(self.stores, self.project)
         self.quarantine = QuarantineDesk(self.stores, self.contracts)
         self._running = Running(self.stores, self.project)
+
+    @cached_property
+    def features(self) -> Features:
+        """The declared feature views, joins and the online store."""
+        return Features(self.stores, self.project)
 
     @property
     def folder(self) -> Path:
@@ -303,6 +310,7 @@ class Workspace:
 
     def close(self) -> None:
         """Gives back what is held open; the workspace can be used again."""
+        self.features.close()
         self.stores.close()
 
     def __enter__(self) -> Self:

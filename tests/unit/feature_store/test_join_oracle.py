@@ -8,14 +8,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tidewheel.core.records import Snapshot
+from feature_tables import GrowingTable
 from tidewheel.feature_store import join
 from tidewheel.pipeline import FeatureView
-from tidewheel.table_store import TableFile, TableReference
 
 # Microseconds in a small range, so that ties, edges of the time to live and late rows are the rule.
 TIMES = st.integers(0, 12) | st.none()
@@ -55,27 +53,7 @@ def reference(folder, rows, cuts):
         }
     )
     edges = [0, *sorted({min(cut, len(rows)) for cut in cuts}), len(rows)]
-    files = []
-    for index, (start, end) in enumerate(pairwise(edges)):
-        path = Path(folder, f"{index}.parquet")
-        pq.write_table(table.slice(start, end - start), path)
-        files.append(TableFile(path=str(path), digest=str(index), row_count=end - start, size_bytes=1))
-    snapshot = Snapshot(
-        table="values",
-        table_uuid="u",
-        snapshot_id=1,
-        digest="d",
-        row_count=len(rows),
-        file_count=len(files),
-        committed_at="2026-01-01T00:00:00Z",
-    )
-    return TableReference(
-        snapshot=snapshot,
-        metadata_location="",
-        schema=table.schema.serialize().to_pybytes(),
-        files=tuple(files),
-        is_direct=True,
-    )
+    return GrowingTable(Path(folder))(*(table.slice(start, end - start) for start, end in pairwise(edges)))
 
 
 def spine_table(spine):
