@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+
 import click
 
 from tidewheel.cli import exit_code
 from tidewheel.cli.app import COMMANDS, SECTIONS, app
 
 ALSO = {
+    "ingest": (5,),
+    "quarantine": (5,),
     "run": (1, 4, 130),
     "resume": (1, 4, 130),
     "cancel": (1,),
@@ -58,7 +62,7 @@ def _section(name: str) -> list[str]:
         "",
         f"### {name}",
         "",
-        f"{command.help}",
+        inspect.cleandoc(command.help or ""),
         "",
         "```sh",
         f"{example_of(command)}",
@@ -66,6 +70,11 @@ def _section(name: str) -> list[str]:
         "",
         f"Usage: `{usage}`",
     ]
+    if isinstance(command, click.Group):
+        lines.append("")
+        for sub_name, sub in command.commands.items():
+            usage = " ".join([name, sub_name, *sub.collect_usage_pieces(click.Context(sub, parent=inner))])
+            lines.append(f"- `tidewheel {usage}`: {' '.join((sub.help or '').split())}")
     options = [record for one in command.params if (record := one.get_help_record(inner)) is not None]
     if options:
         lines.append("")
