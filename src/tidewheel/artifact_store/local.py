@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -151,7 +150,7 @@ class LocalArtifactStore:
     def quarantine(self, artifact: Artifact | str) -> Path | None:
         """Moves the file aside, so that computing the value again writes it anew; returns its new place, if any."""
         path = self.path_of(artifact)
-        aside = self.root / "quarantine" / f"{path.name}-{secrets.token_hex(4)}"
+        aside = self.root / "quarantine" / f"{path.name}-{os.urandom(4).hex()}"
         try:
             aside.parent.mkdir(parents=True, exist_ok=True)
             os.replace(path, aside)
@@ -241,7 +240,7 @@ class LocalArtifactStore:
     @contextmanager
     def _temporary(self) -> Iterator[Path]:
         """A name in the store's folder for temporary files; whatever is left under it afterwards is removed."""
-        path = self.root / "tmp" / f"{os.getpid()}-{secrets.token_hex(8)}"
+        path = self.root / "tmp" / f"{os.getpid()}-{os.urandom(8).hex()}"
         try:
             yield path
         finally:

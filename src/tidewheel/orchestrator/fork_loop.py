@@ -52,7 +52,6 @@ def preload(packages: Iterable[str]) -> None:
                 importlib.import_module(module)
             except ImportError:
                 break
-    gc.collect()
     gc.freeze()  # keeps the collector from touching, and so copying, shared pages in the workers
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -83,7 +82,7 @@ class RunInProgress:
                 step=node.step or node.kind,
                 status="waiting",
                 parameters={**node.parameters, **node.arguments},
-                host=socket.gethostname(),
+                host=os.uname().nodename,
             )
         self._store.put_many(list(self.executions.values()))
 

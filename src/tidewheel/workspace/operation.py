@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -103,7 +102,7 @@ def _run(stores: Stores, name: str, parameters: dict[str, Any], event: Event) ->
         runtime_digest=platform.python_version(),
         lock_digest="",
         executor="in process",
-        host=socket.gethostname(),
+        host=os.uname().nodename,
         user=user_name(),
         orchestrator_pid=os.getpid(),
         at=stores.clock.now(),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import socket
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from importlib.machinery import BYTECODE_SUFFIXES, EXTENSION_SUFFIXES, SOURCE_SUFFIXES
@@ -133,7 +132,7 @@ class Preparation:
             runtime_digest=digest_value("runtimes", sorted(one.runtime.digest for one in code)),
             lock_digest=lock_digest(captured.folder),
             executor=self._executor,
-            host=socket.gethostname(),
+            host=os.uname().nodename,
             user=user_name(),
             orchestrator_pid=os.getpid(),
             resumed_from=resumed.id if resumed else "",

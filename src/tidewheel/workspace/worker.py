@@ -9,9 +9,9 @@ report. It holds no reference to the orchestrator but the folder of its attempt.
 
 from __future__ import annotations
 
+import importlib
 import os
 import random
-import socket
 import sys
 import traceback
 from collections.abc import Iterator
@@ -29,12 +29,16 @@ from tidewheel.core.errors import StopRun
 from tidewheel.core.records import Failure
 from tidewheel.orchestrator.attempt import EXIT_STORAGE, REQUEST, WorkerReport, WorkerRequest
 from tidewheel.workspace.codecs import codec_table
-from tidewheel.workspace.declaration import REQUEST as DESCRIBE_REQUEST
 from tidewheel.workspace.failures import failure_of
-from tidewheel.workspace.slow_checks import REQUEST as SLOW_CHECKS_REQUEST
 from tidewheel.workspace.step_call import StepCall
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+_QUESTIONS = {
+    "describe.json": "tidewheel.workspace.describe:describe",
+    "slow-checks.json": "tidewheel.workspace.slow_checks:answer_slow_checks",
+}
+"""What is asked beside attempts, by the request's file. Who answers is imported on use: most workers run one step."""
 
 
 def main(arguments: list[str]) -> int:
@@ -63,14 +67,10 @@ def run_request(folder: Path, *, is_fresh: bool = True) -> int:
     Args:
         is_fresh: whether this process has carried out no other, so that what is loaded by now is not the project's.
     """
-    if (folder / DESCRIBE_REQUEST).exists():
-        from tidewheel.workspace.describe import describe
-
-        return describe(folder)
-    if (folder / SLOW_CHECKS_REQUEST).exists():
-        from tidewheel.workspace.slow_checks import answer_slow_checks
-
-        return answer_slow_checks(folder)
+    for name, address in _QUESTIONS.items():
+        if (folder / name).exists():
+            module, _, answer = address.partition(":")
+            return int(getattr(importlib.import_module(module), answer)(folder))
     request = WorkerRequest.from_json((folder / REQUEST).read_bytes())
     started_at = clock.utc_now()
     preloaded = next(reversed(sys.modules)) if is_fresh else ""
@@ -87,7 +87,7 @@ def _carry_out(request: WorkerRequest, started_at: datetime, preloaded: str) -> 
         return WorkerReport(
             status=status,
             worker_pid=os.getpid(),
-            host=socket.gethostname(),
+            host=os.uname().nodename,
             started_at=started_at,
             ended_at=clock.utc_now(),
             **facts,
