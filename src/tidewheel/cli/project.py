@@ -8,7 +8,7 @@ import click
 
 from tidewheel.cli.command import command, opened
 from tidewheel.cli.output import print_json, print_table
-from tidewheel.workspace.template import init_project, new_project
+from tidewheel.workspace.template import init_project, name_from, new_project
 
 
 @command("init", example="tidewheel init --module my_package.pipelines")
@@ -17,7 +17,7 @@ from tidewheel.workspace.template import init_project, new_project
 def init_command(name: str | None, modules: tuple[str, ...], as_json: bool) -> None:
     """Make this folder a project: write its tidewheel.toml."""
     folder = Path(click.get_current_context().find_root().params.get("project") or ".").resolve()
-    path = init_project(folder, name or folder.name, modules)
+    path = init_project(folder, name or name_from(folder), modules)
     following = "`tidewheel plan` lists its pipelines" if modules else "name the modules that declare pipelines in it"
     print_json({"path": str(path)}) if as_json else click.echo(f"wrote {path.name}; next: {following}")
 

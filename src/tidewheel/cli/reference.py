@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
 
 import click
 
@@ -52,34 +53,33 @@ def reference() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _section(name: str) -> list[str]:
+def leaves(name: str) -> Iterator[tuple[str, click.Command, click.Context]]:
+    """A command, or each command of a group, by what is typed."""
     context = click.Context(app, info_name="tidewheel")
     command = app.get_command(context, name)
-    assert isinstance(command, click.Command), name
+    assert command is not None, name
     inner = click.Context(command, info_name=name, parent=context)
-    usage = " ".join(["tidewheel", name, *command.collect_usage_pieces(inner)])
-    lines = [
-        "",
-        f"### {name}",
-        "",
-        inspect.cleandoc(command.help or ""),
-        "",
-        "```sh",
-        f"{example_of(command)}",
-        "```",
-        "",
-        f"Usage: `{usage}`",
-    ]
-    if isinstance(command, click.Group):
-        lines.append("")
-        for sub_name, sub in command.commands.items():
-            usage = " ".join([name, sub_name, *sub.collect_usage_pieces(click.Context(sub, parent=inner))])
-            lines.append(f"- `tidewheel {usage}`: {' '.join((sub.help or '').split())}")
-    options = [record for one in command.params if (record := one.get_help_record(inner)) is not None]
-    if options:
-        lines.append("")
-        lines += [f"- `{option}`: {text}" for option, text in options if not option.startswith(("--json", "-h"))]
-    return lines if lines[-1] else lines[:-1]
+    if not isinstance(command, click.Group):
+        yield name, command, inner
+        return
+    for word in command.list_commands(inner):
+        found = command.get_command(inner, word)
+        assert found is not None, word
+        yield f"{name} {word}", found, click.Context(found, info_name=word, parent=inner)
+
+
+def _section(name: str) -> list[str]:
+    lines = ["", f"### {name}"]
+    for full, command, context in leaves(name):
+        lines += [] if full == name else ["", f"#### {full}"]
+        usage = " ".join(["tidewheel", full, *command.collect_usage_pieces(context)])
+        records = [record for one in command.params if (record := one.get_help_record(context)) is not None]
+        options = [f"- `{option}`: {text}" for option, text in records if text and not option.startswith("--json")]
+        if options:
+            options.insert(0, "")
+        said = inspect.cleandoc(command.help or "")
+        lines += ["", said, "", "```sh", example_of(command), "```", "", f"Usage: `{usage}`", *options]
+    return lines
 
 
 def example_of(command: click.Command) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tidewheel.core.errors import NotFoundError
+from tidewheel.core.errors import NotFoundError, suggest
 from tidewheel.workspace.cause import request_event
 from tidewheel.workspace.champions import PLACE, endpoint_of, local_deployment
 from tidewheel.workspace.operation import record_operation
@@ -32,7 +32,8 @@ def predict(
     state = local_deployment(stores).state(endpoint_of(stores, model))
     if state is None or not state.is_alive:
         known = [one.endpoint for one in local_deployment(stores).list() if one.is_alive]
-        raise NotFoundError("endpoint", model, known=known, next_step=f"run `tidewheel deploy {model} --to {PLACE}`")
+        near = suggest(model, known, "endpoint")
+        raise NotFoundError("endpoint", model, next_step=f"{near}; else run `tidewheel deploy {model} --to {PLACE}`")
     at = stores.clock.now() if stores.config.workspace.clock == "virtual" else None
     with InferenceClient(state.url) as client:
         return client.predict(state.model, columns, prediction_ids=prediction_ids, at=at)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,6 +12,8 @@ from tidewheel.core.config import FILE_NAME
 from tidewheel.core.errors import ParameterError, SourceError
 
 _LEFT_OUT = shutil.ignore_patterns(".*cache*", ".tidewheel", "__pycache__", "*.pyc", "data", "demo.py", "measure.py")
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 def new_project(folder: Path) -> Path:
@@ -24,7 +27,7 @@ def new_project(folder: Path) -> Path:
         raise ParameterError(f"{folder} is not empty", next_step="choose another name")
     shutil.copytree(_example(), folder, ignore=_LEFT_OUT, dirs_exist_ok=True)
     path = folder / FILE_NAME
-    path.write_text(path.read_text().replace('name = "flights"', f"name = {json.dumps(folder.resolve().name)}", 1))
+    path.write_text(path.read_text().replace('name = "flights"', f'name = "{name_from(folder)}"', 1))
     ignore = folder / ".gitignore"
     known = ignore.read_text() if ignore.exists() else ""
     ignore.write_text(known + "".join(f"{name}\n" for name in (".tidewheel/", "__pycache__/") if name not in known))
@@ -43,13 +46,27 @@ def init_project(folder: Path, name: str, modules: tuple[str, ...]) -> Path:
     if not folder.is_dir():
         raise ParameterError(f"there is no folder {folder}", next_step="make it first, or use `tidewheel new`")
     path = folder / FILE_NAME
-    told, listed = json.dumps(name), ", ".join(json.dumps(module) for module in modules)  # as TOML writes text, too
+    if not _NAME.fullmatch(name):
+        raise ParameterError(
+            f"{name!r} is no name for a project", next_step="take letters, digits, '-', '_' and '.', the first no sign"
+        )
+    listed = ", ".join(json.dumps(module) for module in modules)  # as TOML writes text, too
     try:
         with path.open("x", encoding="utf-8") as stream:
-            stream.write(f"[project]\nname = {told}\nmodules = [{listed}]\n")
+            stream.write(f'[project]\nname = "{name}"\nmodules = [{listed}]\n')
     except FileExistsError:
         raise ParameterError(f"there is a {FILE_NAME} already", where=str(folder)) from None
     return path
+
+
+def name_from(folder: Path) -> str:
+    """A project's name from its folder's.
+
+    Example:
+        >>> name_from(Path("/home/me/my project!"))
+        'my-project'
+    """
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.resolve().name).strip("-_.") or "project"
 
 
 def _example() -> Path:

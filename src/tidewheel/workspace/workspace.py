@@ -16,8 +16,8 @@ from tidewheel.orchestrator.progress import silent
 from tidewheel.pipeline import Plan, set_resolver
 from tidewheel.workspace import answers, champions, data
 from tidewheel.workspace.cause import request_event
-from tidewheel.workspace.features import Features
 from tidewheel.workspace.contracts import Contracts
+from tidewheel.workspace.features import Features
 from tidewheel.workspace.mirror import mirror_models
 from tidewheel.workspace.notebook import NotebookReads
 from tidewheel.workspace.project import Project
