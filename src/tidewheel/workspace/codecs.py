@@ -13,5 +13,6 @@ def codec_table() -> CodecTable:
     return CodecTable.default().extended(
         {
             "tidewheel.model_package.package.Package": "tidewheel.model_package.codec:PackageCodec",
+            "tidewheel.statistics.profile.Profile": "tidewheel.steps.profile_codec:ProfileCodec",
         }
     )

@@ -1,0 +1,297 @@
+"""One look at a piece of an Arrow column: its `ColumnProfile`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tidewheel.statistics import frequent_values
+from tidewheel.statistics.cells import Cells, Floats, Ints, cells_of
+from tidewheel.statistics.column_profile import HOURS, ColumnProfile, Kind
+from tidewheel.statistics.distinct_values import DistinctValues, distinct_of
+from tidewheel.statistics.frequent_values import FrequentValues, frequent_of
+from tidewheel.statistics.hashing import Hashes, hash_bytes, hash_words
+from tidewheel.statistics.moments import moments_of
+
+_DENSE = 1 << 19
+_MICROSECONDS = {"s": 1_000_000.0, "ms": 1_000.0, "us": 1.0, "ns": 0.001}
+_HOUR, _DAY = 3_600_000_000, 86_400_000_000
+_MONDAY = 3 * 24
+"""1970 began on a Thursday."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What other pieces of the same column already decided; it saves time and changes no result.
+
+    Args:
+        shift: of their cells.
+        limit: of their distinct values.
+    """
+
+    shift: int = 0
+    limit: int = 2**64
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """The values of a piece that has no nulls: finite numbers, what they are hashed by, and what was left out.
+
+    Args:
+        stored: the integers of which `numbers` are a multiple, where there are such; they are what is hashed.
+        unit: of that multiple.
+    """
+
+    numbers: Floats
+    words: Hashes
+    stored: Ints | None = None
+    unit: float = 1.0
+    nan_count: int = 0
+    infinite_counts: tuple[int, int] = (0, 0)
+    others: Hashes = field(default_factory=lambda: np.zeros(0, np.uint64))
+
+
+def kind_of(type_: pa.DataType) -> Kind:
+    """How a column of this type is looked at.
+
+    Example:
+        >>> kind_of(pa.int8()), kind_of(pa.date32()), kind_of(pa.dictionary(pa.int8(), pa.string()))
+        ('number', 'time', 'text')
+    """
+    of = pa.types
+    if of.is_dictionary(type_) or of.is_run_end_encoded(type_):
+        return kind_of(type_.value_type)
+    if isinstance(type_, pa.BaseExtensionType):
+        return kind_of(type_.storage_type)
+    if of.is_null(type_):
+        return "empty"
+    if of.is_boolean(type_):
+        return "boolean"
+    if of.is_integer(type_) or of.is_floating(type_) or of.is_decimal(type_) or of.is_duration(type_):
+        return "number"
+    if of.is_temporal(type_) and not of.is_interval(type_):
+        return "time"
+    if of.is_string(type_) or of.is_large_string(type_) or of.is_string_view(type_):
+        return "text"
+    if of.is_binary(type_) or of.is_large_binary(type_) or of.is_fixed_size_binary(type_) or of.is_binary_view(type_):
+        return "binary"
+    return "nested"
+
+
+def type_name(type_: pa.DataType) -> str:
+    """Arrow's name of the type; of an encoding that of its values, since encodings are no part of what a table is."""
+    if pa.types.is_dictionary(type_) or pa.types.is_run_end_encoded(type_):
+        return type_name(type_.value_type)
+    return str(type_)
+
+
+def profile_array(column: pa.Field, array: pa.Array, hint: Hint) -> ColumnProfile:
+    """The profile of a piece of a column."""
+    kind = kind_of(array.type)
+    empty = ColumnProfile(
+        name=column.name, type=type_name(column.type), kind=kind, allows_null=column.nullable, row_count=len(array)
+    )
+    if isinstance(array, pa.ExtensionArray):
+        array = array.storage
+    if pa.types.is_run_end_encoded(array.type):
+        array = pc.run_end_decode(array)
+    if kind == "empty":
+        return replace(empty, null_count=len(array))
+    if kind in ("text", "binary"):
+        return _profile_texts(empty, array, hint)
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    profile = replace(empty, null_count=array.null_count)
+    if array.null_count:
+        array = array.drop_null()
+    if kind == "nested":
+        return _profile_nested(profile, array, hint)
+    if kind == "boolean":
+        return _profile_booleans(profile, array)
+    if not len(array):
+        return replace(profile, hours=(0,) * HOURS if kind == "time" else ())
+    return _profile_numbers(profile, array, hint)
+
+
+def _profile_booleans(profile: ColumnProfile, array: pa.Array) -> ColumnProfile:
+    true = int(array.true_count)
+    counts = [(0.0, len(array) - true), (1.0, true)]
+    used = [(value, count) for value, count in counts if count]
+    values = np.array([value for value, _ in used])
+    numbers = np.array([count for _, count in used], dtype=np.int64)
+    distinct = distinct_of(hash_words(values.astype(np.uint64)))
+    return replace(profile, cells=cells_of(values, numbers), distinct=distinct)
+
+
+def _profile_numbers(profile: ColumnProfile, array: pa.Array, hint: Hint) -> ColumnProfile:
+    read = _whole(array) if _is_whole(array.type) else _floating(array)
+    numbers = read.numbers
+    profile = replace(profile, nan_count=read.nan_count, infinite_counts=read.infinite_counts)
+    if not len(numbers):
+        hours = (0,) * HOURS if profile.kind == "time" else ()
+        return replace(profile, distinct=distinct_of(hash_words(read.others)), hours=hours)
+    low, high = float(numbers.min()), float(numbers.max())
+    cells, distinct = _sketched(read, low, high, hint)
+    minimum, maximum = _limits(array, low, high)
+    return replace(
+        profile,
+        minimum=minimum,
+        maximum=maximum,
+        moments=moments_of(numbers),
+        cells=cells,
+        distinct=distinct,
+        hours=_hours(numbers) if profile.kind == "time" else (),
+    )
+
+
+def _sketched(read: _Numbers, low: float, high: float, hint: Hint) -> tuple[Cells, DistinctValues]:
+    """Whole numbers of a narrow range are counted one by one first: most columns are such."""
+    numbers, stored = read.numbers, read.stored
+    if stored is None and high - low < _DENSE and max(abs(low), abs(high)) < 2**53:
+        whole = numbers.astype(np.int64)
+        stored = whole if np.array_equal(whole, numbers) else None
+    if stored is not None:
+        lowest = int(stored.min())
+        if int(stored.max()) - lowest < _DENSE:
+            counts = np.bincount(stored - lowest)
+            used = np.flatnonzero(counts)
+            values = used + lowest
+            floats = values.astype(np.float64) * read.unit
+            words = values.view(np.uint64) if read.stored is not None else _float_words(floats)
+            distinct = distinct_of(hash_words(np.concatenate([words, read.others])), limit=hint.limit)
+            return cells_of(floats, counts[used], hint=hint.shift), distinct
+    words = np.concatenate([read.words, read.others]) if len(read.others) else read.words
+    return cells_of(numbers, hint=hint.shift), distinct_of(hash_words(words), limit=hint.limit)
+
+
+def _is_whole(type_: pa.DataType) -> bool:
+    return not (pa.types.is_floating(type_) or pa.types.is_decimal(type_))
+
+
+def _whole(array: pa.Array) -> _Numbers:
+    """Integers, times and durations."""
+    type_ = array.type
+    if pa.types.is_uint64(type_):
+        words = _numpy(array)
+        stored = words.view(np.int64) if int(words.max()) < 2**63 else None
+        return _Numbers(words.astype(np.float64), words, stored)
+    if pa.types.is_integer(type_):
+        whole = _numpy(array.cast(pa.int64()))
+        return _Numbers(whole.astype(np.float64), whole.view(np.uint64), whole)
+    stored = _numpy(array.view(pa.int32() if type_.bit_width == 32 else pa.int64())).astype(np.int64)
+    return _Numbers(stored.astype(np.float64) * _unit(type_), stored.view(np.uint64), stored, _unit(type_))
+
+
+def _unit(type_: pa.DataType) -> float:
+    if pa.types.is_date32(type_):
+        return float(_DAY)
+    if pa.types.is_date64(type_):
+        return _MICROSECONDS["ms"]
+    per_second = 1e-6 if pa.types.is_duration(type_) else 1.0
+    return _MICROSECONDS[type_.unit] * per_second
+
+
+def _floating(array: pa.Array) -> _Numbers:
+    numbers = _numpy(array.cast(pa.float64()))
+    finite = np.isfinite(numbers)
+    if finite.all():
+        return _Numbers(numbers, _float_words(numbers))
+    others = numbers[~finite]
+    is_nan = np.isnan(others)
+    counts = (int((others == -np.inf).sum()), int((others == np.inf).sum()))
+    numbers = numbers[finite]
+    different = np.unique(np.where(is_nan, np.nan, others), equal_nan=True)
+    return _Numbers(
+        numbers,
+        _float_words(numbers),
+        nan_count=int(is_nan.sum()),
+        infinite_counts=counts,
+        others=different.view(np.uint64),
+    )
+
+
+def _float_words(numbers: Floats) -> Hashes:
+    return (numbers + 0.0).view(np.uint64)
+
+
+def _limits(array: pa.Array, low: float, high: float) -> tuple[int | float, int | float]:
+    """Smallest and largest, exact for integers, which floats are not beyond 2 ** 53."""
+    if not pa.types.is_integer(array.type):
+        return low, high
+    found = pc.min_max(array)
+    return found["min"].as_py(), found["max"].as_py()
+
+
+def _hours(numbers: Floats) -> tuple[int, ...]:
+    hours = (np.floor_divide(numbers, _HOUR) + _MONDAY) % HOURS
+    return tuple(np.bincount(hours.astype(np.int64), minlength=HOURS).tolist())
+
+
+def _profile_texts(profile: ColumnProfile, array: pa.Array, hint: Hint) -> ColumnProfile:
+    values, counts, nulls = _counted(array)
+    is_text = profile.kind == "text"
+    lengths = _numpy(pc.utf8_length(values) if is_text else pc.binary_length(values)).astype(np.float64)
+    return replace(
+        profile,
+        null_count=nulls,
+        empty_count=int(counts[lengths == 0].sum()),
+        cells=cells_of(lengths, counts),
+        distinct=distinct_of(_hashes(values), limit=hint.limit),
+        frequent=_frequent(values, counts) if is_text else frequent_values.EMPTY,
+    )
+
+
+def _counted(array: pa.Array) -> tuple[pa.Array, Any, int]:
+    """Different values (large texts or binaries), how often each occurs, and the nulls."""
+    if not pa.types.is_dictionary(array.type):
+        array = _large(array).dictionary_encode()
+    elif array.dictionary.null_count:
+        array = _large(array.dictionary_decode()).dictionary_encode()
+    nulls = array.null_count
+    indices = (array.indices.drop_null() if nulls else array.indices).cast(pa.int64())
+    counts = np.bincount(_numpy(indices), minlength=len(array.dictionary))
+    used = np.flatnonzero(counts)
+    values = _large(array.dictionary)
+    if len(used) < len(values):
+        values, counts = values.take(pa.array(used)), counts[used]
+    return values, counts, nulls
+
+
+def _large(array: pa.Array) -> pa.Array:
+    return array.cast(pa.large_string() if kind_of(array.type) == "text" else pa.large_binary())
+
+
+def _hashes(values: pa.Array) -> Hashes:
+    if not len(values):
+        return np.zeros(0, np.uint64)
+    _, offsets, data = values.buffers()
+    places = np.frombuffer(offsets, np.int64)[values.offset : values.offset + len(values) + 1]
+    content = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
+    return hash_bytes(places - places[0], content[places[0] : places[-1]])
+
+
+def _frequent(values: pa.Array, counts: Any) -> FrequentValues:
+    """Cuts before texts become Python's, which costs most."""
+    total, less = int(counts.sum()), 0
+    if len(counts) > 4 * frequent_values.LIMIT:
+        place = len(counts) - 1 - frequent_values.LIMIT
+        less = int(np.partition(counts, place)[place])
+        kept = np.flatnonzero(counts > less)
+        values, counts = values.take(pa.array(kept)), counts[kept] - less
+    found = frequent_of(dict(zip(values.to_pylist(), counts.tolist(), strict=True)))
+    return replace(found, error=found.error + less, total=total)
+
+
+def _profile_nested(profile: ColumnProfile, array: pa.Array, hint: Hint) -> ColumnProfile:
+    if not (pa.types.is_list(array.type) or pa.types.is_large_list(array.type)):
+        return profile
+    lengths = _numpy(pc.list_value_length(array)).astype(np.float64)
+    return replace(profile, empty_count=int((lengths == 0).sum()), cells=cells_of(lengths, hint=hint.shift))
+
+
+def _numpy(array: pa.Array) -> Any:
+    return array.to_numpy(zero_copy_only=False)
