@@ -22,6 +22,7 @@ BENCHES = (
     "many_steps",
     "many_runs",
     "append_rows",
+    "contract_check",
     "sql_on_snapshot",
 )
 LATEST = Path(".benchmarks/latest.json")

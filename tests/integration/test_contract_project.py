@@ -172,3 +172,17 @@ def test_a_slow_check_that_fails_stops_the_ingest(project):
     (project.folder / "small.py").write_text(source().replace("values != 7", "values.nonsense"))
     with project.open() as workspace, pytest.raises(ContractBrokenError, match=r"'value\.no seven'.*AttributeError"):
         workspace.ingest("readings", [project.folder / write(project, "a.csv", "1,a,1\n")])
+
+
+def test_why_tells_how_the_rows_of_a_snapshot_were_audited(project):
+    from tidewheel.workspace.why import audit_links
+
+    with project.open() as workspace:
+        workspace.ingest("readings", [project.folder / write(project, "a.csv", "1,a,1\n2,c,2\n")])
+        snapshot = workspace.ingest("readings", [project.folder / write(project, "b.csv", "3,a,1\n")]).snapshot
+        (link,) = audit_links(workspace.stores, "readings", snapshot.snapshot_id, depth=2)
+        assert link.ref == workspace.contracts.get("readings").digest
+        assert link.text.startswith("2 of 2 ingests were held against a contract; the last: published 1, quarantined 0")
+        (project.folder / "small.py").write_text(SMALL)
+        workspace.ingest("plain", [project.folder / "a.csv"])
+        assert list(audit_links(workspace.stores, "plain", workspace.snapshots("plain")[-1].snapshot_id, depth=2)) == []

@@ -56,7 +56,7 @@ def commit(load: Callable[[], Table], change: Callable[[Transaction], T], *, wha
             except (CommitFailedException, ValidationException) as error:
                 cause: Exception = error
             except Exception as error:
-                if not _is_busy(error):
+                if not (_is_busy(error) or _was_beaten(error)):
                     raise
                 cause = error
         if time.monotonic() > deadline:
@@ -89,6 +89,14 @@ def storage_errors(what: str) -> Iterator[None]:
                 f"{what}: the catalog says: {origin}", next_step="check free space and permissions of the warehouse"
             ) from error
         raise
+
+
+def _was_beaten(error: BaseException) -> bool:
+    """Whether the catalog found the table changed in a way that no requirement told: a commit to another branch."""
+    text = str(error)
+    return isinstance(error, ValueError) and (
+        "older than last sequence number" in text or text.startswith("Snapshot with snapshot id")
+    )
 
 
 def _is_busy(error: BaseException) -> bool:

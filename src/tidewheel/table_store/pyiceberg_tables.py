@@ -19,6 +19,7 @@ from pyiceberg.exceptions import (
 from pyiceberg.expressions import In
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table, Transaction
+from pyiceberg.table.snapshots import ancestors_of
 
 from tidewheel.core.errors import ConflictError, NotFoundError, ProtectedError, StorageError
 from tidewheel.core.records import Snapshot
@@ -293,6 +294,20 @@ class PyIcebergTableStore:
         table = self._load(name)
         summary = self._snapshots.find(table, name, snapshot_id=snapshot_id, tag=None, as_of=None).summary
         return dict(summary.additional_properties) if summary else {}
+
+    def lineage(self, name: str, snapshot_id: int) -> tuple[dict[str, str], ...]:
+        """What a snapshot, and those that it was made from, were committed with, the newest first.
+
+        Raises:
+            NotFoundError: there is no such table or snapshot.
+        """
+        table = self._load(name)
+        found = self._snapshots.find(table, name, snapshot_id=snapshot_id, tag=None, as_of=None)
+        return tuple(
+            dict(snapshot.summary.additional_properties)
+            for snapshot in ancestors_of(found, table.metadata)
+            if snapshot.summary is not None
+        )
 
     def find_by_property(self, name: str, key: str, value: str | None = None) -> Snapshot | None:
         """The snapshot of the main history that was committed with a property, the newest if several were.

@@ -8,6 +8,7 @@ from tidewheel.core.errors import NotFoundError, TidewheelError
 from tidewheel.core.records import Event, Evidence, ModelVersion, Run
 from tidewheel.core.records.record import Record
 from tidewheel.metadata_store import AliasMove
+from tidewheel.steps.ingest_properties import CONTRACT, FILE, RUN
 from tidewheel.workspace.champions import verdict_of
 from tidewheel.workspace.stores import Stores
 
@@ -70,6 +71,7 @@ def _links(stores: Stores, version: ModelVersion) -> Iterator[Link]:
     yield from _run(stores, run)
     for one in version.snapshots:
         yield _snapshot(stores, f"{one.table}@{one.snapshot_id}", f"{one.row_count:,} rows", depth=1)
+        yield from audit_links(stores, one.table, one.snapshot_id, depth=2)
     yield from _event(stores, run.event_id, depth=0)
 
 
@@ -182,6 +184,27 @@ def _snapshot(stores: Stores, ref: str, text: str, depth: int) -> Link:
         depth=depth,
         command=f'tidewheel sql --snapshot {ref} "select count(*) from {table}"',
     )
+
+
+def audit_links(stores: Stores, table: str, snapshot_id: int, *, depth: int) -> Iterator[Link]:
+    """How the rows of a snapshot were held against the table's contract before anyone could read them."""
+    try:
+        lineage = stores.tables.lineage(table, snapshot_id)
+    except TidewheelError:
+        return  # told as a missing snapshot
+    audited = [properties for properties in lineage if CONTRACT in properties]
+    if not audited:
+        return
+    ingests = sum(any(key.startswith(FILE) for key in properties) for properties in lineage)
+    run_id, contract = audited[0].get(RUN, ""), audited[0][CONTRACT]
+    text = f"{len(audited)} of {max(ingests, len(audited))} ingests were held against a contract"
+    for execution in stores.executions.list(run_id) if run_id else ():
+        if "audit" in execution.outputs:
+            numbers = ", ".join(
+                f"{name} {execution.metrics.get(name) or 0:,.0f}" for name in ("published", "quarantined")
+            )
+            text += f"; the last: {numbers}, report {execution.outputs['audit'].digest[:16]}"
+    yield Link(noun="audit", ref=contract, text=text, depth=depth, command=f"tidewheel show {run_id}" if run_id else "")
 
 
 def _event(stores: Stores, event_id: str, *, depth: int) -> Iterator[Link]:
