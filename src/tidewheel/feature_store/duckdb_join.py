@@ -7,12 +7,12 @@ no wide row is ever sorted, nothing but the matches is kept, and what does not f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tidewheel.feature_store.duckdb_view import CREATED, EVENT, POSITION, BoundView, bind_view
 from tidewheel.feature_store.report import ViewReport
@@ -41,21 +41,25 @@ def join_view(
         connection.register("spine", spine.keyed(definition.keys, view.key_types, definition.name))
         join = _Join(connection, view, tells_what_was_known=spine.tells_what_was_known)
         join.match()
+        expired = join.count_expired()
         found = join.fetch()
-        counts = join.counts()
     rows = spine.rows.num_rows
+    places = _places(found, rows)
+    matched = int(np.count_nonzero(places >= 0))
+    placed = found.drop_columns([ROW, POSITION]).take(pa.array(places, mask=places < 0))
+    later = pc.sum(pc.greater(placed.column(CREATED), spine.time)).as_py() or 0
     report = ViewReport(
         view=definition.name,
         table=reference.snapshot.table,
         snapshot_id=str(reference.snapshot.snapshot_id),
         snapshot_digest=reference.snapshot.digest,
-        matched=counts["matched"],
-        expired=counts["expired"],
-        missing=rows - counts["matched"] - counts["expired"],
+        matched=matched,
+        expired=expired,
+        missing=rows - matched - expired,
         look_ahead=_look_ahead(definition, spine),
-        created_later=counts["later"] if definition.created_time else None,
+        created_later=later if definition.created_time else None,
     )
-    return _placed(found, rows), report
+    return placed.drop_columns([CREATED]).combine_chunks(), report
 
 
 def _look_ahead(definition: ViewDefinition, spine: Spine) -> Any:
@@ -64,11 +68,22 @@ def _look_ahead(definition: ViewDefinition, spine: Spine) -> Any:
     return "excluded" if spine.tells_what_was_known else "possible"
 
 
-def _placed(found: pa.Table, rows: int) -> pa.Table:
-    """What was fetched, at the places of its rows."""
+def _places(found: pa.Table, rows: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Where in `found` the values of each row of the spine are, -1 for nowhere.
+
+    Of several with the same event time it is the one that was created last, and of those the one ingested last.
+    """
+    numbers = found.column(ROW).to_numpy()
     places = np.full(rows, -1, np.int64)
-    places[found.column(ROW).to_numpy()] = np.arange(found.num_rows)
-    return found.drop_columns([ROW]).take(pa.array(places, mask=places < 0)).combine_chunks()
+    places[numbers] = np.arange(len(numbers))
+    ties = np.flatnonzero((np.bincount(numbers, minlength=rows) > 1)[numbers])
+    if len(ties):
+        tied = found.select([ROW, CREATED, POSITION]).take(pa.array(ties))
+        created = pc.fill_null(tied.column(CREATED).cast(pa.int64()), np.iinfo(np.int64).min)
+        order = np.lexsort([tied.column(POSITION).to_numpy(), created.to_numpy(), numbers[ties]])
+        best = order[np.diff(numbers[ties][order], append=-1) != 0]
+        places[numbers[ties][best]] = ties[best]
+    return places
 
 
 class _Join:
@@ -98,29 +113,19 @@ class _Join:
             self._leave_out_what_was_not_known()
 
     def fetch(self) -> pa.Table:
-        """The features of what was matched and is not too old, one row each, in no order."""
+        """The features of what was matched and is not too old, in no order; several of a row where event times tie."""
         view = self._view
-        names = ", ".join(quoted(name) for name in view.definition.features)
+        names = ", ".join(f"v.{quoted(name)}" for name in view.definition.features)
         known = f"and v.{_CREATED} <= s.{_KNOWN}" if self._is_known else ""
-        self._do(
-            f"""create temp table fetched as
-            select s.{_ROW}, s.{_TIME}, v.{_CREATED}, v.{_POSITION}, {names} from matched s join (
+        return self._connection.sql(
+            f"""select s.{_ROW}, v.{_CREATED}, v.{_POSITION}, {names} from matched s join (
                 select {view.times()}, {view.created()}, {_POSITION}, {view.features()} from {self._source}
             ) v on {self._fits} and s.{_EVENT} = v.{_EVENT} {known} where {self._is_fresh()}"""
-        )
-        if self._one(f"select count(*) > count(distinct {_ROW}) from fetched"):
-            self._do(
-                f"""create or replace temp table fetched as select * from fetched qualify row_number() over (
-                partition by {_ROW} order by {_CREATED} desc nulls last, {_POSITION} desc) = 1"""
-            )
-        return self._connection.sql(f"select {_ROW}, {names} from fetched").to_arrow_table()
+        ).to_arrow_table()
 
-    def counts(self) -> Mapping[str, int]:
-        """How many rows of the spine were matched, how many were too old, and how many values were created later."""
-        expired = self._one(f"select count(*) from matched s where not ({self._is_fresh()})")
-        matched = self._one("select count(*) from fetched")
-        later = self._one(f"select count(*) from fetched where {_CREATED} > {_TIME}")
-        return {"matched": matched, "expired": expired, "later": later}
+    def count_expired(self) -> int:
+        """How many rows of the spine found only what is too old."""
+        return int(self._one(f"select count(*) from matched s where not ({self._is_fresh()})"))
 
     def _is_fresh(self) -> str:
         ttl_us = self._view.definition.ttl_us

@@ -24,13 +24,17 @@ class Spine:
         event_time: the column that says for when.
         as_known: the column that says what was known; None for whatever there is.
 
+    Attributes:
+        rows: as an Arrow table.
+        time: for when each row is, in microseconds.
+
     Raises:
         SchemaMismatchError: a column is missing, or a time has no time zone.
     """
 
     def __init__(self, rows: Any, event_time: str, as_known: str | None) -> None:
         self.rows = _to_arrow(rows)
-        self._time = self._moments(event_time)
+        self.time = self._moments(event_time)
         self._known = None if as_known is None else self._moments(as_known)
 
     @property
@@ -44,7 +48,7 @@ class Spine:
         Raises:
             SchemaMismatchError: a key is missing, or of another type than the view's.
         """
-        columns: dict[str, Any] = {ROW: np.arange(self.rows.num_rows), TIME: self._time}
+        columns: dict[str, Any] = {ROW: np.arange(self.rows.num_rows), TIME: self.time}
         if self._known is not None:
             columns[KNOWN] = self._known
         for name in keys:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -143,7 +144,7 @@ def test_a_rewritten_table_fills_another_generation(path, tmp_path):
     rewritten = GrowingTable(tmp_path / "b")(rows_table([("b", 2, 2)], 7))
     assert materialize(path, view(), rewritten, until=micros(9)).is_new
     assert online(path, 5)["row"] == [None, 7, None, None, None]
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         assert connection.execute("select count(*) from value").fetchone() == (1,)
 
 
@@ -174,7 +175,7 @@ def test_two_at_once_put_every_file_once(path, make):
     for thread in threads:
         thread.join()
     assert len(results) == 3
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         assert connection.execute("select count(*), count(distinct key) from value").fetchone() == (40, 40)
         assert connection.execute("select count(*) from generation").fetchone() == (1,)
 
@@ -183,7 +184,8 @@ def test_on_demand_features_come_from_the_same_expression(path, make):
     reference = make(rows_table([("a", 1, 1), ("b", 2, 2)], 3))
     ratio = OnDemandView("ratio", inputs={"x": "double"}, features={"r": "x / (row + 0.1) - half * 0.3"}).definition
     materialize(path, view(), reference, until=micros(9))
-    put_on_demand(connect(path), [ratio])
+    with closing(connect(path)) as connection:
+        put_on_demand(connection, [ratio])
     spine = pa.table({"entity": ["a", "b", "c"], "x": [0.1, 7.7, 1.0], "at": pa.array([3, 3, 3], INSTANT)})
     joined, _ = join(spine, [view(), ratio], {"values": reference}, event_time="at")
     with OnlineStore(path) as store:
@@ -261,18 +263,17 @@ def test_a_list_is_refused_with_the_way_out(path, make):
 def test_replaying_a_file_changes_nothing(path, make):
     reference = make(rows_table([("a", 1, 1), ("a", 1, 1), ("b", 2, None)]))
     materialize(path, view(), reference, until=micros(9))
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         before = connection.execute("select * from value order by key").fetchall()
         connection.execute("delete from applied")
-    connection.close()
     assert materialize(path, view(), reference, until=micros(9)).files == 1
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         assert connection.execute("select * from value order by key").fetchall() == before
 
 
 def test_a_store_of_a_newer_version_is_refused(path):
     connect(path).close()
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("pragma user_version = 9")
     with pytest.raises(RuntimeError, match="version 9"):
         OnlineStore(path)
