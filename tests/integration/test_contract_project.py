@@ -37,6 +37,11 @@ def project(tmp_path):
     return SmallProject(tmp_path / "project", source())
 
 
+def read_json(said):
+    """What a command printed for programs, without what libraries say on standard error when the process ends."""
+    return json.JSONDecoder().raw_decode(said)[0]
+
+
 def write(project, name, text, head=HEAD):
     (project.folder / name).write_text(head + text)
     return name
@@ -48,11 +53,11 @@ def test_an_ingest_publishes_quarantines_and_tells_why(project):
     assert "readings: 2 rows added from 1 files, 2 rows in quarantine" in said
     assert "kind.domain" in said
     assert "value.no seven" in said
-    assert json.loads(project.tidewheel("sql", "select id from readings order by 1", "--json")) == [
+    assert read_json(project.tidewheel("sql", "select id from readings order by 1", "--json")) == [
         {"id": 1},
         {"id": 4},
     ]
-    (batch,) = json.loads(project.tidewheel("quarantine", "list", "--json"))
+    (batch,) = read_json(project.tidewheel("quarantine", "list", "--json"))
     assert batch["reasons"] == {"kind.domain": 1, "value.no seven": 1}
     assert "a.csv" in project.tidewheel("quarantine", "show", "readings")
 
@@ -80,7 +85,7 @@ def test_a_stopped_ingest_says_every_finding_has_an_exit_code_and_keeps_its_audi
     assert "kind.domain" in said
     skew = write(project, "b.csv", "1,a,x\n", head="id,kind,valeu\n")
     said = project.tidewheel("ingest", "readings", skew, "--json", code=2)
-    assert len(json.loads(said)["error"]["problems"]) == 2
+    assert len(read_json(said)["error"]["problems"]) == 2
     with project.open() as workspace:
         assert workspace.table("readings").row_count == 0
         for run in workspace.runs(pipeline="ingest"):
@@ -95,11 +100,11 @@ def test_quarantine_is_released_after_the_contract_changed(project):
     (project.folder / "small.py").write_text(source("['a', 'b', 'c']"))
     said = project.tidewheel("quarantine", "release", "readings")
     assert "1 rows released, 1 stay" in said
-    assert json.loads(project.tidewheel("sql", "select id from readings order by 1", "--json")) == [
+    assert read_json(project.tidewheel("sql", "select id from readings order by 1", "--json")) == [
         {"id": 1},
         {"id": 2},
     ]
-    (batch,) = json.loads(project.tidewheel("quarantine", "list", "readings", "--json"))
+    (batch,) = read_json(project.tidewheel("quarantine", "list", "readings", "--json"))
     assert batch["reasons"] == {"value.no seven": 1}
     assert "1 rows dropped" in project.tidewheel("quarantine", "drop", "readings", "--ingest", batch["ingest_id"])
     assert "nothing is in quarantine" in project.tidewheel("quarantine", "list")
@@ -136,11 +141,11 @@ def test_a_contract_is_drafted_edited_and_kept(project):
 def test_a_table_is_checked_at_any_snapshot_and_a_broken_one_has_an_exit_code(project):
     (project.folder / "small.py").write_text(SMALL)
     project.tidewheel("ingest", "readings", write(project, "a.csv", "1,a,1.5\n"))
-    first = json.loads(project.tidewheel("tables", "readings", "--json"))[-1]["snapshot_id"]
+    first = read_json(project.tidewheel("tables", "readings", "--json"))[-1]["snapshot_id"]
     project.tidewheel("ingest", "readings", write(project, "b.csv", "1,c,7.5\n2,b,7.0\n"))
     (project.folder / "small.py").write_text(source())
     assert "keeps" in project.tidewheel("contract", "check", "readings", "--snapshot", str(first))
-    report = json.loads(project.tidewheel("contract", "check", "readings", "--json", code=2))
+    report = read_json(project.tidewheel("contract", "check", "readings", "--json", code=2))
     assert [finding["rule"] for finding in report["findings"]] == ["kind.domain", "value.no seven", "id.unique"]
 
 

@@ -122,11 +122,11 @@ class Quarantine:
 
     def batches(self) -> tuple[QuarantinedBatch, ...]:
         """What is in quarantine, the oldest first; what was released or left by a dead ingest is not."""
-        rows = self._rows([INGEST, ORIGIN, REASONS, AT, CONTRACT, CONTENT])
+        rows, known = self._rows([INGEST, ORIGIN, REASONS, AT, CONTRACT, CONTENT]), self._known()
         found = []
-        for ingest_id in sorted(set(rows[INGEST].to_pylist())):
+        for ingest_id in sorted(pc.unique(rows[INGEST]).to_pylist()):
             part = rows.filter(pc.equal(rows[INGEST], ingest_id))
-            if self._is_released(ingest_id) or self._is_superseded(ingest_id, part):
+            if self._is_released(ingest_id, known) or self._is_superseded(ingest_id, part, known):
                 continue
             reasons = [reason for row in part[REASONS].to_pylist() for reason in row]
             found.append(
@@ -138,7 +138,7 @@ class Quarantine:
                     reasons={reason: reasons.count(reason) for reason in dict.fromkeys(reasons)},
                     at=part[AT][0].as_py(),
                     contract_digest=part[CONTRACT][0].as_py(),
-                    status="held" if self._is_published(ingest_id) else "unfinished",
+                    status="held" if self._is_published(ingest_id, known) else "unfinished",
                 )
             )
         return tuple(found)
@@ -156,38 +156,53 @@ class Quarantine:
 
     def take_back(self, ingest_id: str) -> None:
         """Takes the rows of an ingest away whose good rows are not published."""
-        if not self._is_published(ingest_id):
+        if not self._is_published(ingest_id, self._known()):
             self.remove([ingest_id])
 
     def sweep(self) -> None:
         """Takes away what was released, and what ingests left that died before their good rows were published."""
         rows = self._rows([INGEST, CONTENT])
+        known = self._known() if rows.num_rows else frozenset[str]()
         gone = []
-        for ingest_id in sorted(set(rows[INGEST].to_pylist())):
-            part = rows.filter(pc.equal(rows[INGEST], ingest_id))
-            if self._is_released(ingest_id) or (self._is_superseded(ingest_id, part) and self._is_dead(ingest_id)):
+        for ingest_id in sorted(pc.unique(rows[INGEST]).to_pylist()):
+            if self._is_released(ingest_id, known):
                 gone.append(ingest_id)
+            elif not self._is_published(ingest_id, known):
+                part = rows.filter(pc.equal(rows[INGEST], ingest_id))
+                if self._is_superseded(ingest_id, part, known) and self._is_dead(ingest_id):
+                    gone.append(ingest_id)
         self.remove(gone)
 
-    def _is_published(self, ingest_id: str) -> bool:
-        return self._has(INGEST_ID, ingest_id)
+    def _is_published(self, ingest_id: str, known: frozenset[str]) -> bool:
+        return self._has(f"{INGEST_ID}={ingest_id}", known) or self._was(INGEST_ID, ingest_id)
 
-    def _is_released(self, ingest_id: str) -> bool:
-        return self._has(f"{RELEASED}{ingest_id}")
+    def _is_released(self, ingest_id: str, known: frozenset[str]) -> bool:
+        return self._has(f"{RELEASED}{ingest_id}", known)
 
-    def _is_superseded(self, ingest_id: str, rows: pa.Table) -> bool:
+    def _is_superseded(self, ingest_id: str, rows: pa.Table, known: frozenset[str]) -> bool:
         """Whether its files were published by another ingest, so that this one never will be."""
-        if self._is_published(ingest_id):
+        if self._is_published(ingest_id, known):
             return False
-        return all(self._has(f"{FILE}{content}") for content in set(rows[CONTENT].to_pylist()))
+        contents = [f"{FILE}{content}" for content in pc.unique(rows[CONTENT]).to_pylist()]
+        return all(self._has(key, known) or self._was(key) for key in contents)
 
     def _is_dead(self, ingest_id: str) -> bool:
         return self._store.staging.is_dead(ingest_id, (utc_now() - made_at(ingest_id)).total_seconds())
 
-    def _has(self, key: str, value: str | None = None) -> bool:
-        if self._store.find_by_property(self._table, key, value) is not None:
-            return True
-        return self._is_recorded(f"{key}={value}" if value else key)
+    def _known(self) -> frozenset[str]:
+        """What the table's snapshots were committed with: each key, and each `key=value`."""
+        lineage = self._store.lineage(self._table) if self._store.exists(self._table) else ()
+        facts = [
+            fact for properties in lineage for key, value in properties.items() for fact in (key, f"{key}={value}")
+        ]
+        return frozenset(facts)
+
+    def _was(self, key: str, value: str | None = None) -> bool:
+        """Asks one by one, which also finds what has expired."""
+        return self._store.exists(self._table) and self._store.find_by_property(self._table, key, value) is not None
+
+    def _has(self, fact: str, known: frozenset[str]) -> bool:
+        return fact in known or self._is_recorded(fact)
 
     def _rows(self, columns: list[str] | None) -> pa.Table:
         if not self._store.exists(self.name):

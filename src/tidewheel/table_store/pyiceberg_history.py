@@ -85,12 +85,18 @@ def find_property(metadata: TableMetadata, key: str, value: str | None = None) -
 
     The history is followed by parents, and by the log where expiry has cut that chain.
     """
-    history = _main_ids(metadata)
-    for snapshot in sorted(metadata.snapshots, key=lambda one: one.sequence_number or 0, reverse=True):
+    for snapshot in main_history(metadata):
         found = snapshot.summary.additional_properties.get(key) if snapshot.summary else None
-        if snapshot.snapshot_id in history and found is not None and value in (None, found):
+        if found is not None and value in (None, found):
             return snapshot
     return None
+
+
+def main_history(metadata: TableMetadata) -> list[IcebergSnapshot]:
+    """The snapshots that were or are the current one, the newest first."""
+    history = _main_ids(metadata)
+    newest = sorted(metadata.snapshots, key=lambda one: one.sequence_number or 0, reverse=True)
+    return [snapshot for snapshot in newest if snapshot.snapshot_id in history]
 
 
 def published_ids(metadata: TableMetadata) -> set[int]:

@@ -28,7 +28,15 @@ from tidewheel.table_store.file_index import FileIndex
 from tidewheel.table_store.pyiceberg_catalog import identifier, names, open_catalog
 from tidewheel.table_store.pyiceberg_commit import commit, storage_errors
 from tidewheel.table_store.pyiceberg_files import TableData, remove_files, write_files
-from tidewheel.table_store.pyiceberg_history import expire, find_property, published_ids, remove_tag, set_tag, tags_of
+from tidewheel.table_store.pyiceberg_history import (
+    expire,
+    find_property,
+    main_history,
+    published_ids,
+    remove_tag,
+    set_tag,
+    tags_of,
+)
 from tidewheel.table_store.pyiceberg_schema import arrow_schema, evolve_schema
 from tidewheel.table_store.pyiceberg_snapshots import SnapshotReader
 from tidewheel.table_store.pyiceberg_staging import PyIcebergStaging
@@ -295,19 +303,23 @@ class PyIcebergTableStore:
         summary = self._snapshots.find(table, name, snapshot_id=snapshot_id, tag=None, as_of=None).summary
         return dict(summary.additional_properties) if summary else {}
 
-    def lineage(self, name: str, snapshot_id: int) -> tuple[dict[str, str], ...]:
+    def lineage(self, name: str, snapshot_id: int | None = None) -> tuple[dict[str, str], ...]:
         """What a snapshot, and those that it was made from, were committed with, the newest first.
+
+        Args:
+            name: the table.
+            snapshot_id: by default the whole main history.
 
         Raises:
             NotFoundError: there is no such table or snapshot.
         """
         table = self._load(name)
-        found = self._snapshots.find(table, name, snapshot_id=snapshot_id, tag=None, as_of=None)
-        return tuple(
-            dict(snapshot.summary.additional_properties)
-            for snapshot in ancestors_of(found, table.metadata)
-            if snapshot.summary is not None
-        )
+        if snapshot_id is None:
+            found = main_history(table.metadata)
+        else:
+            last = self._snapshots.find(table, name, snapshot_id=snapshot_id, tag=None, as_of=None)
+            found = list(ancestors_of(last, table.metadata))
+        return tuple(dict(one.summary.additional_properties) for one in found if one.summary is not None)
 
     def find_by_property(self, name: str, key: str, value: str | None = None) -> Snapshot | None:
         """The snapshot of the main history that was committed with a property, the newest if several were.
