@@ -87,7 +87,9 @@ def _reason(first: _Feature, second: _Feature) -> str:
         return ""
     if first.normal == second.normal:
         return "one name for two different expressions of the same entity"
-    if difflib.SequenceMatcher(None, first.normal, second.normal).ratio() >= _SIMILAR:
+    matcher = difflib.SequenceMatcher(None, first.normal, second.normal)
+    bounds = (matcher.real_quick_ratio, matcher.quick_ratio, matcher.ratio)  # from cheap to exact, for many features
+    if all(bound() >= _SIMILAR for bound in bounds):
         return "nearly the same name for different expressions of the same entity"
     return ""
 
