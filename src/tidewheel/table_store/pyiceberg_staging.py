@@ -96,8 +96,10 @@ class PyIcebergStaging:
         path = self._folder / f"{staging_id}.lock"
         with open(path, "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-            path.unlink(missing_ok=True)
+            try:
+                yield
+            finally:  # only a process that was killed leaves it, and so tells that it is dead
+                path.unlink(missing_ok=True)
 
     def is_dead(self, staging_id: str, age_s: float) -> bool:
         """Whether the process that claimed an id is gone; what another machine claimed is given up after a day."""

@@ -279,6 +279,8 @@ def test_what_an_ingest_left_that_died_before_publishing_is_finished_by_a_rerun(
         with pytest.raises(SystemExit):
             place.ingest("a.csv", GOOD.format(1) + "2,ZZ,1,2013-01-01T00:00:00Z\n")
     assert (place.ids(), len(place.branches())) == ([], 2)
+    died = place.branches()[0].removeprefix("staging-")[:16]
+    (place.folder / "tables" / "staging" / f"{died}.lock").touch()  # what a killed process cannot take away
     (batch,) = place.quarantine.batches()
     assert batch.status == "unfinished"
     with pytest.raises(ConflictError, match=r"(?s)interrupted.*a\.csv"):
@@ -311,3 +313,24 @@ def test_a_writer_that_was_first_is_kept_and_keys_are_compared_again(place, monk
     assert place.branches() == []
     assert sum(batch.rows for batch in place.quarantine.batches()) == result.quarantined
     assert place.store.read(place.store.snapshot("t")).to_arrow().num_rows == len(place.ids())
+
+
+def test_an_ingest_that_is_stopped_leaves_neither_a_branch_nor_a_lock_nor_a_file(place):
+    place.ingest("a.csv", GOOD.format(1))
+    files = sorted((place.folder / "tables").rglob("*.parquet"))
+    with pytest.raises(ContractBrokenError):
+        place.ingest("b.csv", "2,ZZ,1,2013-01-01T00:00:00Z\n", contract(policies={"*": "stop"}))
+    assert sorted((place.folder / "tables").rglob("*.parquet")) == files
+    assert list((place.folder / "tables" / "staging").iterdir()) == []
+    assert place.branches() == []
+
+
+def test_rows_that_were_sorted_out_leave_no_file_behind(place):
+    place.ingest("a.csv", GOOD.format(1) + "2,ZZ,1,2013-01-01T00:00:00Z\n")
+    files = set((place.folder / "tables").rglob("*.parquet"))
+    named = {
+        file.path
+        for table in ("t", "quarantine.t")
+        for file in place.store.reference(place.store.snapshot(table)).files
+    }
+    assert {str(path) for path in files} == named
