@@ -8,6 +8,7 @@ Each stage checks its own result; the exit code is 0 only when all did. Nothing 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -238,10 +239,14 @@ def main() -> None:
     demo = Demo(given.folder.resolve(), given.until)
     demo.carry_out()
     seconds = time.monotonic() - demo.started
-    print(f"\nAll checks passed in {seconds:.0f} s. To look around:\n  cd {given.folder}")
+    print(f"\nAll checks passed in {seconds:.0f} s. To look around:")
+    if shutil.which("tidewheel") is None:
+        print(f"  source {os.path.relpath(Path(sys.prefix, 'bin', 'activate'))}")
+    print(f"  cd {given.folder}")
     for line in (
         "tidewheel runs                      # every run",
-        "tidewheel show latest               # one run and its steps",
+        "tidewheel show latest               # the newest run and its steps",
+        "tidewheel why flight-delay          # and how to look at each of its facts",
         "tidewheel models flight-delay       # every version, with the gate's reasons",
         "tidewheel signals; tidewheel events # what was seen, what it started",
         'tidewheel sql "select version, count(*) from predictions group by 1"',

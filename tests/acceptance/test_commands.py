@@ -150,7 +150,7 @@ def test_cancel_and_resume_refuse_a_run_that_has_succeeded(life):
 
 def test_why_rerun_names_what_changed(life):
     newest = life.json("runs")[0]["id"]
-    assert life.json("why-rerun", newest, "recent") == ["input points changed"]
+    assert "input points changed" in life.json("why-rerun", newest, "recent")
     assert life.tell("why-rerun", life.run_id, "recent").strip() == "it had never been carried out before"
     assert "did you mean 'recent'" in life.tell("why-rerun", newest, "recnt", code=3)
 

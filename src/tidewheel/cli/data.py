@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
+
 import click
 
 from tidewheel.cli.command import command, opened
@@ -23,16 +25,20 @@ def ingest_command(table: str, files: tuple[str, ...], as_json: bool) -> None:
         if as_json:
             print_json(result)
             return
-        skipped = f", {len(result.files_skipped)} files were there already" if result.files_skipped else ""
+        skipped = f", {_count(result.files_skipped)} there already" if result.files_skipped else ""
         snapshot = result.snapshot
         if result.quarantined:
             skipped += f", {result.quarantined:,} rows in quarantine"
         if result.report is not None:
             print_findings(result.report)
         click.echo(
-            f"{table}: {result.rows:,} rows added from {len(result.files_added)} files{skipped}; "
+            f"{table}: {result.rows:,} rows added from {_count(result.files_added)}{skipped}; "
             f"snapshot {snapshot.snapshot_id} has {snapshot.row_count:,} rows"
         )
+
+
+def _count(files: Sized) -> str:
+    return f"{len(files)} file{'' if len(files) == 1 else 's'}"
 
 
 @command("tables", example="tidewheel tables flights")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import click
 
 from tidewheel.cli.command import command, opened
-from tidewheel.cli.output import print_json, print_table
+from tidewheel.cli.output import format_cell, print_json, print_table
 
 
 @command("models", example="tidewheel models flight-delay")
@@ -27,15 +29,20 @@ def models_command(model: str | None, as_json: bool) -> None:
                 one.state,
                 one.at,
                 one.run_id,
-                one.metrics.get("roc_auc"),
+                _main_metric(one.metrics),
                 one.reason[:90],
             )
             for one in versions
         ]
-        columns = ("model", "version", "alias", "state", "registered", "run", "roc_auc", "reason")
+        columns = ("model", "version", "alias", "state", "registered", "run", "metric", "reason")
         print_table(columns, rows, empty="no version yet: run the pipeline of a declared Model")
         for finding in workspace.check_models(model):
             click.secho(str(finding), fg="red")
+
+
+def _main_metric(metrics: Mapping[str, float | None]) -> str:
+    name = next(iter(sorted(metrics, key=lambda one: one != "roc_auc")), "")
+    return f"{name} {format_cell(metrics[name])}" if name else ""
 
 
 @command("promote", example="tidewheel promote flight-delay 2")

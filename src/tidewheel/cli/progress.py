@@ -45,7 +45,7 @@ class ProgressPrinter:
         run = progress.run
         if run.status == "running":
             dirty = " with uncommitted changes" if run.is_dirty else ""
-            source = f"commit {run.commit[:10]}{dirty}" if run.commit else "no Git commit"
+            source = f"commit {run.commit[:10]}{dirty}" if run.commit else "no Git commit (the sources are kept)"
             self._line(f"run {run.id} of {run.pipeline}, {source}, {progress.total} steps")
             return
         seconds = (run.ended_at or datetime.now(UTC)) - run.started_at

@@ -154,7 +154,7 @@ def logs_command(run_id: str, step: str | None, as_json: bool) -> None:
         for node, log in logs.items():
             if not step:
                 click.secho(f"== {node}", bold=True)
-            click.echo(log, nl=not log.endswith("\n"))
+            click.echo(log or "it printed nothing", nl=not log.endswith("\n"))
 
 
 @command("why-rerun", example="tidewheel why-rerun latest model_training")
@@ -208,7 +208,7 @@ def _print_run(run: RunView) -> None:
             "cause": f"{event.kind}: "
             + "; ".join(f"{one.kind} {one.ref} {one.note}".strip() for one in event.evidence),
             "parameters": record.parameters,
-            "commit": record.commit + (" with uncommitted changes" if record.is_dirty else ""),
+            "commit": record.commit + (" with uncommitted changes" if record.commit and record.is_dirty else ""),
             "branch": record.branch,
             "author": record.author,
             "sources": record.sources_digest[:16],

@@ -63,7 +63,7 @@ def name_from(folder: Path) -> str:
     """A project's name from its folder's.
 
     Example:
-        >>> name_from(Path("/home/me/my project!"))
+        >>> name_from(Path("my project!"))
         'my-project'
     """
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.resolve().name).strip("-_.") or "project"

@@ -156,7 +156,7 @@ def _run(stores: Stores, run: Run) -> Iterator[Link]:
     yield Link(noun="run", ref=run.id, text=text, command=f"tidewheel show {run.id}")
     sources = stores.sources.find(run.sources_digest)
     commit = f"commit {run.commit[:12]} on {run.branch} by {run.author}" if run.commit else "no Git commit"
-    dirty = " with uncommitted changes" if run.is_dirty else ""
+    dirty = " with uncommitted changes" if run.commit and run.is_dirty else ""
     count = f", {len(sources.files)} files kept" if sources else ", their record is missing"
     yield Link(
         noun="sources",

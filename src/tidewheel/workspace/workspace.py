@@ -206,7 +206,9 @@ class Workspace:
         if version is None:
             approved = [one.version for one in self.versions(model) if one.state == "approved"]
             if not approved:
-                raise NotFoundError("approved version of model", model, next_step=f"see `tidewheel models {model}`")
+                newest = max(one.version for one in self.versions(model))
+                told = f"`tidewheel models {model}` says why; `tidewheel promote {model} {newest}` takes it as it is"
+                raise NotFoundError("approved version of model", model, next_step=told)
             version = max(approved)
         event = event or request_event(self.stores, model, {"version": version, "reason": reason})
         promoted = champions.promote(self.stores, model, version, event, reason=reason, is_forced=is_forced)
