@@ -54,35 +54,23 @@ class NewestRows:
         Args:
             since_us, until_us: the first and last event time.
         """
-        view, event = self._view, quoted(EVENT)
+        view, event, created = self._view, quoted(EVENT), quoted(CREATED)
         keys = [stored_sql(column, name) for column, name in zip(self.facts.keys, view.keys, strict=True)]
         features = [stored_sql(column, quoted(column.name)) for column in self.facts.features]
-        listed = ", ".join(f"{sql} as f{index}" for index, sql in enumerate(features))
+        columns = ", ".join([*keys, f"epoch_us({event})", f"epoch_us({created})", *features])
         exist = " and ".join(f"{name} is not null" for name in view.keys)
-        names = ", ".join(f"k{index}" for index in range(len(keys)))
-        chosen = ", ".join(f"{sql} as k{index}" for index, sql in enumerate(keys))
+        names = ", ".join(view.keys)
         result = self._connection.execute(
-            f"""select {names}, epoch_us(newest.{event}), epoch_us(newest.created), {_fields(len(features))} from (
-                select {names}, arg_max({{'f': {{ {_struct(len(features))} }}, '{EVENT}': {event}, 'created': created}},
-                    row({event}, coalesce(created, '-infinity'::timestamptz), {quoted(POSITION)})) as newest
-                from (
-                    select {chosen}, {event}, {quoted(CREATED)} as created, {quoted(POSITION)}, {listed} from (
-                        select {view.times()}, {view.created()}, {quoted(POSITION)}, {view.features()}
-                        from {quoted(view.source)}
-                    ) where {exist} and epoch_us({event}) between {since_us} and {until_us}
-                ) group by {names}
-            ) order by {names}"""
+            f"""select {columns} from (
+                select {view.times()}, {view.created()}, {quoted(POSITION)}, {view.features()}
+                from {quoted(view.source)}
+            ) where {exist} and epoch_us({event}) between {since_us} and {until_us}
+            qualify row_number() over (
+                partition by {names} order by {event} desc, {created} desc nulls last, {quoted(POSITION)} desc
+            ) = 1 order by {names}"""
         )
         while batch := result.fetchmany(ROWS_AT_ONCE):
             yield batch
-
-
-def _struct(count: int) -> str:
-    return ", ".join(f"'f{index}': f{index}" for index in range(count))
-
-
-def _fields(count: int) -> str:
-    return ", ".join(f"newest.f.f{index}" for index in range(count))
 
 
 @contextmanager
