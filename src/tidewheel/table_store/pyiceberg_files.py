@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 import pyarrow as pa
@@ -30,12 +30,21 @@ from tidewheel.table_store.pyiceberg_schema import arrow_schema, schema_identity
 
 ROWS_PER_FILE = 1 << 20
 
+CONTENTS = b"tidewheel.contents"
+"""In the footer of a file that others were put together in: what these count as in the digest of a snapshot."""
+
 TableData: TypeAlias = pa.Table | pa.RecordBatchReader | Iterable[pa.Table]
 """Rows to write: a table, a stream of batches, or several tables that each give their own files."""
 
 
 class LiveFile(NamedTuple):
-    """A file of a snapshot, with what its bytes say."""
+    """A file of a snapshot, with what its bytes say.
+
+    Attributes:
+        digest: of its bytes.
+        layout: the key of its schema; empty where only an Iceberg scan can read it.
+        contents: what it counts as in the digest of a snapshot: itself, or the files that it was put together from.
+    """
 
     path: str
     content: str
@@ -43,6 +52,7 @@ class LiveFile(NamedTuple):
     size_bytes: int
     digest: str
     layout: str
+    contents: tuple[str, ...]
 
 
 class _ManifestFile(msgspec.Struct, array_like=True, frozen=True):
@@ -88,14 +98,21 @@ def live_files(table: Table, snapshot: IcebergSnapshot, index: FileIndex) -> lis
     facts = {**known, **fresh}
     result = []
     for file in listed:
-        digest, _, layout = facts[f"file:{file.path}"].partition(" ")
-        result.append(LiveFile(file.path, file.content, file.row_count, file.size_bytes, digest, layout))
+        digest, layout, *stands_for = facts[f"file:{file.path}"].split(" ")
+        contents = tuple(one.replace(":", " ") for one in stands_for) or (f"{file.content} {digest}",)
+        result.append(LiveFile(file.path, file.content, file.row_count, file.size_bytes, digest, layout, contents))
     return result
+
+
+def listed_paths(io: FileIO, snapshot: IcebergSnapshot, index: FileIndex) -> list[str]:
+    """The manifests of a snapshot, and the files that they list."""
+    manifests = [manifest.manifest_path for manifest in snapshot.manifests(io)]
+    return [*manifests, *(file.path for file in _listed_files(io, snapshot, index))]
 
 
 def content_digest(table: Table, snapshot: IcebergSnapshot, files: list[LiveFile]) -> str:
     """The identity of what a snapshot holds, wherever it lies: its schema and the contents of its files."""
-    contents = sorted(f"{file.content} {file.digest}" for file in files)
+    contents = sorted(content for file in files for content in file.contents)
     return digest_value("snapshot", [schema_identity(snapshot_schema(table, snapshot)), contents])
 
 
@@ -167,19 +184,32 @@ def _manifest_files(io: FileIO, manifest: ManifestFile) -> list[_ManifestFile]:
 
 
 def _inspect(table: Table, path: str) -> str:
-    """`digest layout` of a data file; the layout is empty where only an Iceberg scan can read it."""
+    """`digest layout contents...` of a data file, see `LiveFile`; contents only where it stands for other files."""
     local = local_path(path)
     try:
         if "://" in local:
             with table.io.new_input(path).open() as stream:
-                return f"{digest_stream('table file', stream)} "  # type: ignore[arg-type]
+                digest = digest_stream("table file", stream)  # type: ignore[arg-type]
+            with table.io.new_input(path).open() as stream:
+                return " ".join([digest, "", *_stands_for(local, stream)])
         digest = digest_file("table file", local)
     except FileNotFoundError:
         raise ArtifactMissingError(
             f"data file {local} of table {'.'.join(table.name())!r} is missing",
             next_step="restore the file, or read a snapshot that does not name it",
         ) from None
-    return f"{digest} {_layout(table, local)}"
+    return " ".join([digest, _layout(table, local), *_stands_for(local, local)])
+
+
+def _stands_for(path: str, source: Any) -> list[str]:
+    """The entry of a Parquet file's footer that compaction puts there; nothing for every other file."""
+    if not path.endswith(FileFormat.PARQUET.value.lower()):
+        return []
+    try:
+        told = (pq.read_metadata(source).metadata or {}).get(CONTENTS)
+    except pa.ArrowInvalid:
+        return []
+    return [one.replace(" ", ":") for one in msgspec.json.decode(told, type=list[str])] if told else []
 
 
 def _layout(table: Table, path: str) -> str:

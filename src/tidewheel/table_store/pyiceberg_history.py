@@ -13,7 +13,7 @@ from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.refs import SnapshotRefType
 from pyiceberg.table.snapshots import Snapshot as IcebergSnapshot
 from pyiceberg.table.snapshots import ancestors_of
-from pyiceberg.table.update import RemoveSnapshotRefUpdate, RemoveSnapshotsUpdate
+from pyiceberg.table.update import RemoveSnapshotRefUpdate
 
 from tidewheel.core.errors import ConflictError, NotFoundError
 
@@ -61,23 +61,19 @@ def remove_tag(name: str, tag: str, transaction: Transaction) -> None:
     transaction._apply((RemoveSnapshotRefUpdate.model_validate({"ref-name": tag}),))
 
 
-def expire(older_than: datetime, keep: Collection[int], transaction: Transaction) -> tuple[int, ...]:
-    """Stages the removal of old snapshots that no tag, branch or `keep` holds.
-
-    Returns:
-        Their ids.
-    """
-    metadata = transaction.table_metadata
-    before_ms = older_than.timestamp() * 1000
+def snapshots_to_expire(
+    metadata: TableMetadata, older_than: datetime, count: int, keep: Collection[int]
+) -> tuple[int, ...]:
+    """The snapshots beyond the newest `count`, and older ones, that no tag, branch or `keep` holds; oldest first."""
     held = {ref.snapshot_id for ref in metadata.refs.values()} | set(keep)
+    before_ms = older_than.timestamp() * 1000
+    ordered = sorted(metadata.snapshots, key=lambda one: one.sequence_number or 0, reverse=True)
     old = [
         snapshot.snapshot_id
-        for snapshot in metadata.snapshots
-        if snapshot.timestamp_ms < before_ms and snapshot.snapshot_id not in held
+        for place, snapshot in enumerate(ordered)
+        if (place >= count or snapshot.timestamp_ms < before_ms) and snapshot.snapshot_id not in held
     ]
-    if old:
-        transaction._apply((RemoveSnapshotsUpdate.model_validate({"snapshot-ids": old}),))
-    return tuple(old)
+    return tuple(reversed(old))
 
 
 def find_property(metadata: TableMetadata, key: str, value: str | None = None) -> IcebergSnapshot | None:

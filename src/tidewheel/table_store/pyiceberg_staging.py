@@ -32,6 +32,7 @@ from pyiceberg.table.update import (
 
 from tidewheel.core.errors import ConflictError, NotFoundError
 from tidewheel.core.records import Snapshot
+from tidewheel.table_store.expired_snapshots import ExpiredSnapshots
 from tidewheel.table_store.pyiceberg_commit import commit, storage_errors
 from tidewheel.table_store.pyiceberg_files import local_path, remove_files, write_files
 from tidewheel.table_store.pyiceberg_history import find_property
@@ -81,12 +82,16 @@ class PyIcebergStaging:
     Args:
         load: gives a table as it is now.
         snapshots: makes records of snapshots.
+        expired: finds what forgotten snapshots were committed with.
         folder: where processes tell that they are at work.
     """
 
-    def __init__(self, load: Callable[[str], Table], snapshots: SnapshotReader, folder: Path) -> None:
+    def __init__(
+        self, load: Callable[[str], Table], snapshots: SnapshotReader, expired: ExpiredSnapshots, folder: Path
+    ) -> None:
         self._load = load
         self._snapshots = snapshots
+        self._expired = expired
         self._folder = folder
 
     @contextlib.contextmanager
@@ -172,7 +177,7 @@ class PyIcebergStaging:
         def change(transaction: Transaction) -> bool:
             metadata = transaction.table_metadata
             for key in unless:
-                if find_property(metadata, key):
+                if find_property(metadata, key) or self._expired.find(staged.table_uuid, key):
                     raise ConflictError(
                         f"table {staged.table!r} has a snapshot with property {key!r}",
                         next_step="nothing is left to publish",

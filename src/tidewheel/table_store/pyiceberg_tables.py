@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
@@ -24,12 +25,12 @@ from pyiceberg.table.snapshots import ancestors_of
 from tidewheel.core.errors import ConflictError, NotFoundError, ProtectedError, StorageError
 from tidewheel.core.records import Snapshot
 from tidewheel.table_store.arrow_types import table_schema
+from tidewheel.table_store.expired_snapshots import ExpiredSnapshots
 from tidewheel.table_store.file_index import FileIndex
 from tidewheel.table_store.pyiceberg_catalog import identifier, names, open_catalog
 from tidewheel.table_store.pyiceberg_commit import commit, storage_errors
 from tidewheel.table_store.pyiceberg_files import TableData, remove_files, write_files
 from tidewheel.table_store.pyiceberg_history import (
-    expire,
     find_property,
     main_history,
     published_ids,
@@ -37,6 +38,7 @@ from tidewheel.table_store.pyiceberg_history import (
     set_tag,
     tags_of,
 )
+from tidewheel.table_store.pyiceberg_maintenance import PyIcebergMaintenance
 from tidewheel.table_store.pyiceberg_schema import arrow_schema, evolve_schema
 from tidewheel.table_store.pyiceberg_snapshots import SnapshotReader
 from tidewheel.table_store.pyiceberg_staging import PyIcebergStaging
@@ -71,7 +73,9 @@ class PyIcebergTableStore:
     def __init__(self, catalog: Catalog, index: FileIndex, folder: Path) -> None:
         self._catalog = catalog
         self._snapshots = SnapshotReader(index)
-        self.staging = PyIcebergStaging(self._load, self._snapshots, folder / "staging")
+        self._expired = ExpiredSnapshots(folder / "expired.db")
+        self.staging = PyIcebergStaging(self._load, self._snapshots, self._expired, folder / "staging")
+        self.maintenance = PyIcebergMaintenance(self._load, self._snapshots, index, self._expired)
 
     @classmethod
     def open(cls, warehouse: Path, *, catalog_properties: Mapping[str, str] | None = None) -> PyIcebergTableStore:
@@ -187,7 +191,8 @@ class PyIcebergTableStore:
 
         def change(transaction: Transaction) -> int:
             for key in unless:
-                if find_property(transaction.table_metadata, key, None):
+                metadata = transaction.table_metadata
+                if find_property(metadata, key) or self._expired.find(str(metadata.table_uuid), key):
                     raise ConflictError(
                         f"table {name!r} has a snapshot with property {key!r}", next_step="nothing is left to append"
                     )
@@ -300,6 +305,9 @@ class PyIcebergTableStore:
             NotFoundError: there is no such table or snapshot.
         """
         table = self._load(name)
+        expired = self._expired.properties(str(table.metadata.table_uuid), snapshot_id)
+        if expired is not None and table.snapshot_by_id(snapshot_id) is None:
+            return expired
         summary = self._snapshots.find(table, name, snapshot_id=snapshot_id, tag=None, as_of=None).summary
         return dict(summary.additional_properties) if summary else {}
 
@@ -334,7 +342,9 @@ class PyIcebergTableStore:
         """
         table = self._load(name)
         found = find_property(table.metadata, key, value)
-        return self._snapshots.record(table, name, found) if found else None
+        if found is None:
+            return self._expired.find(str(table.metadata.table_uuid), key, value)
+        return self._snapshots.record(table, name, found)
 
     def tag(self, name: str, snapshot_id: int, tag: str) -> None:
         """Names a snapshot, which keeps it from expiring. Done twice it does nothing.
@@ -400,8 +410,7 @@ class PyIcebergTableStore:
         Raises:
             NotFoundError: there is no such table.
         """
-        change = partial(expire, older_than, keep)
-        return commit(lambda: self._load(name), change, what=f"expiring snapshots of table {name!r}")[1]
+        return self.maintenance.expire(name, older_than=older_than, keep_snapshots=sys.maxsize, keep=lambda: keep)
 
     def _commit_files(
         self, name: str, table: Table, files: Sequence[DataFile], change: Callable[[Transaction], int], *, what: str
