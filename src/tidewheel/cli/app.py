@@ -17,8 +17,9 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Data": {
         "ingest": ("data", "add files to a table"),
-        "tables": ("data", "list tables, or one table's snapshots"),
+        "tables": ("tables", "list tables, or one table's snapshots, and care for them"),
         "sql": ("data", "query tables"),
+        "profile": ("profiles", "look at a table: distributions, missing values, what has changed, what to prepare"),
         "features": ("features", "list, search, show and materialize feature views"),
         "contract": ("contracts", "draft, show and check what tables are expected to look like"),
         "quarantine": ("quarantine", "look at rows that broke a contract, release or drop them"),

@@ -282,7 +282,14 @@ def _frequent(values: pa.Array, counts: Any) -> FrequentValues:
         less = int(np.partition(counts, place)[place])
         kept = np.flatnonzero(counts > less)
         values, counts = values.take(pa.array(kept)), counts[kept] - less
-    found = frequent_of(dict(zip(values.to_pylist(), counts.tolist(), strict=True)))
+    try:
+        texts = values.to_pylist()
+    except UnicodeDecodeError:  # Parquet's texts are not always what they say
+        texts = [value.decode("utf-8", "replace") for value in values.cast(pa.large_binary()).to_pylist()]
+    merged: dict[str, int] = {}
+    for text, count in zip(texts, counts.tolist(), strict=True):
+        merged[text] = merged.get(text, 0) + count
+    found = frequent_of(merged)
     return replace(found, error=found.error + less, total=total)
 
 

@@ -110,8 +110,10 @@ class ColumnProfile:
             return None
         values, counts = self.cells.values.tolist(), self.cells.counts.tolist()
         pairs = sorted(zip(values, counts, strict=True), key=lambda pair: (-pair[1], pair[0]))
-        shown = [(bool(value) if self.kind == "boolean" else value, count) for value, count in pairs[:number]]
-        return list(shown)
+        if self.kind == "boolean":
+            return [(bool(value), count) for value, count in pairs[:number]]
+        is_whole = isinstance(self.minimum, int)
+        return [(int(value) if is_whole else value, count) for value, count in pairs[:number]]
 
     @property
     def _floats_are_exact(self) -> bool:

@@ -14,7 +14,7 @@ from tidewheel.core.records import EndpointState, Event, ModelVersion, RunStatus
 from tidewheel.orchestrator import Listener
 from tidewheel.orchestrator.progress import silent
 from tidewheel.pipeline import Plan, set_resolver
-from tidewheel.workspace import answers, champions, data
+from tidewheel.workspace import answers, champions, data, maintenance, profiles
 from tidewheel.workspace.cause import request_event
 from tidewheel.workspace.contracts import Contracts
 from tidewheel.workspace.features import Features
@@ -30,8 +30,10 @@ from tidewheel.workspace.why import WhyChain, why
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from tidewheel.statistics import Profile
+    from tidewheel.steps.data_analysis import TableAnalysis
     from tidewheel.steps.data_ingestion import IngestResult
-    from tidewheel.table_store import TableInfo, TableReader
+    from tidewheel.table_store import MaintenanceResult, TableInfo, TableReader
 
 
 class Workspace:
@@ -157,9 +159,35 @@ class Workspace:
         """
         return data.read_table(self.stores, name, as_of=as_of, snapshot=snapshot)
 
+    def maintain(self, table: str | None = None) -> Sequence[MaintenanceResult]:
+        """Puts small files of a table or of all together, forgets old snapshots, removes files that nothing needs.
+
+        Rows, their order and digests stay, and so do snapshots that a run, a tag or a model version holds.
+        """
+        return maintenance.maintain(self.stores, table)
+
     def snapshots(self, name: str) -> Sequence[Snapshot]:
         """A table's snapshots, the oldest first."""
         return self.stores.tables.snapshots(name)
+
+    def profile(self, name: str, *, snapshot: int | None = None) -> Profile:
+        """What a table's snapshot, by default the current one, was observed to look like; made once and recorded."""
+        return profiles.profile_snapshot(self.stores, self.table(name, snapshot=snapshot))
+
+    def analyze(
+        self, name: str, *, snapshot: int | None = None, compare: int | None = None, target: str = "", time: str = ""
+    ) -> TableAnalysis:
+        """Looks at a table column by column and column against column: `.to_html()`, `.to_dict()`, `.work`.
+
+        Args:
+            snapshot: the id of one; the current one by default.
+            compare: the id of an earlier one, from which differences are shown.
+            target: the column that is to be predicted.
+            time: the column with the time that rows are about.
+        """
+        reference = self.table(name, snapshot=compare) if compare is not None else None
+        table = self.table(name, snapshot=snapshot)
+        return profiles.analyze_table(self.stores, table, reference=reference, target=target, time=time)
 
     def sql(self, query: str, *, snapshots: Mapping[str, int] | None = None, **parameters: Any) -> pa.Table:
         """One query over the current snapshots of the tables that it names.

@@ -1,0 +1,77 @@
+"""Commands about what tables look like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tidewheel.cli.command import command, opened
+from tidewheel.cli.output import print_json, print_table
+from tidewheel.core.errors import StorageError
+
+if TYPE_CHECKING:
+    from tidewheel.steps.data_analysis import TableAnalysis
+
+
+@command("profile", example="tidewheel profile flights --target arr_delay")
+@click.argument("table")
+@click.option("--snapshot", type=int, metavar="ID", help="Of this snapshot instead of the current one.")
+@click.option("--compare", type=int, metavar="ID", help="Show what has changed since this snapshot.")
+@click.option("--target", default="", metavar="COLUMN", help="Set every column against this one.")
+@click.option("--time", default="", metavar="COLUMN", help="What time rows are about; found by itself.")
+@click.option("--to", type=click.Path(dir_okay=False, path_type=Path), help="Write the page to this file.")
+def profile_command(
+    table: str, snapshot: int | None, compare: int | None, target: str, time: str, to: Path | None, as_json: bool
+) -> None:
+    """Look at all rows of TABLE and write a page on them: distributions, missing values, what goes together, what
+    changes with time, and the preparation that it suggests. `tidewheel tables TABLE` has the ids of snapshots."""
+    with opened() as workspace:
+        found = workspace.analyze(table, snapshot=snapshot, compare=compare, target=target, time=time)
+        used = snapshot if snapshot is not None else workspace.table(table).snapshot.snapshot_id
+        place = to or workspace.folder / "profiles" / f"{table}-{used}.html"
+        _write(place, found.to_html())
+        if as_json:
+            print_json({**found.to_dict(), "page": str(place)})
+            return
+        _print(found)
+        click.echo(f"\npage: {place}")
+
+
+def _write(place: Path, page: str) -> None:
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(
+            f"the page cannot be written: {error.strerror}", where=str(place), next_step="name another file with --to"
+        ) from error
+
+
+def _print(found: TableAnalysis) -> None:
+    summary = found.profile.summary()
+    click.echo(f"{found.title}: {summary['rows']:,} rows")
+    columns = ("column", "type", "missing", "distinct", "least", "median", "greatest", "most frequent")
+    print_table(columns, [_row(column) for column in summary["columns"]], empty="it has no columns")
+    if found.comparison is not None:
+        moved = [f"{one.name} (distance {one.jensen_shannon or 0:.2f})" for one in found.comparison.moved]
+        click.echo(f"\nmoved: {', '.join(moved) or 'nothing'}")
+    click.echo("")
+    rows = [("urgent" if one.is_urgent else "", one.column, one.topic, one.finding) for one in found.work]
+    print_table(("", "column", "to prepare", "because"), rows, empty="nothing to prepare")
+
+
+def _row(column: dict[str, Any]) -> tuple[Any, ...]:
+    values = column.get("values", []) if column["kind"] != "time" else []
+    top = str(values[0]["value"])[:24] if values else ""
+    return (
+        column["name"],
+        column["type"],
+        f"{100 * column['missing_share']:.1f} %",
+        column["distinct"],
+        column.get("minimum", ""),
+        column.get("quantiles", {}).get("0.5", ""),
+        column.get("maximum", ""),
+        top,
+    )
