@@ -33,6 +33,7 @@ def run_in_example(cache: Path, *arguments: str) -> subprocess.CompletedProcess[
     )
 
 
+@pytest.mark.timeout(300)
 def test_the_examples_own_tests_pass(cache: Path) -> None:
     done = run_in_example(cache, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not real_data")
     assert done.returncode == 0, done.stdout + done.stderr

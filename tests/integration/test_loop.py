@@ -13,6 +13,7 @@ import pytest
 from tidewheel.core.errors import ConflictError
 from tidewheel.loop import tick
 from tidewheel.loop.turn import LEASE, take_turn
+from processes import wait_until
 from toy_project import ToyWorkspace, start_of, start_tick, write_project
 
 
@@ -75,6 +76,7 @@ def test_no_alarm_starts_no_run(toy):
 def test_a_dead_server_is_started_again_on_its_port(toy):
     before = toy.workspace.deploy("toy")
     os.kill(before.pid, signal.SIGKILL)
+    wait_until(lambda: toy.workspace.endpoints()[0].status == "dead")
     report = tick(toy.workspace)
     (after,) = toy.workspace.endpoints()
     assert (after.status, after.url, after.pid != before.pid) == ("ready", before.url, True)

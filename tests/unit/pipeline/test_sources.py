@@ -35,6 +35,13 @@ def workspace():
     set_resolver(None)
 
 
+@pytest.fixture
+def no_workspace():
+    """Whatever another test of this process has left open."""
+    set_resolver(None)
+
+
+@pytest.mark.usefixtures("no_workspace")
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_without_a_workspace_the_way_out_is_told(call):
     with pytest.raises(DefinitionError, match="no workspace is open") as caught:

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from tidewheel.core.errors import CodecNotFoundError, ConversionError
 from tidewheel.model_package import Package
 from tidewheel.model_package.signature import columns_of
-from tidewheel.pipeline import pipeline
+from tidewheel.pipeline import pipeline, table
 from tidewheel.steps.model_packaging import model_packaging
 
 SOURCE = np.random.default_rng(4)
@@ -78,6 +78,7 @@ def test_tolerance_decides():
 def test_inside_a_pipeline_it_is_a_node():
     @pipeline
     def packaging():
-        return model_packaging(1, 2)
+        rows = table("rows")
+        return model_packaging(rows, rows)
 
-    assert [node.id for node in packaging().nodes] == ["model_packaging"]
+    assert [node.id for node in packaging().nodes] == ["rows", "model_packaging"]
