@@ -10,10 +10,10 @@ from collections import Counter
 
 import pytest
 
+from processes import wait_until
 from tidewheel.core.errors import ConflictError
 from tidewheel.loop import tick
 from tidewheel.loop.turn import LEASE, take_turn
-from processes import wait_until
 from toy_project import ToyWorkspace, start_of, start_tick, write_project
 
 
