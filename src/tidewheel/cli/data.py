@@ -41,35 +41,6 @@ def _count(files: Sized) -> str:
     return f"{len(files)} file{'' if len(files) == 1 else 's'}"
 
 
-@command("tables", example="tidewheel tables flights")
-@click.argument("table", required=False)
-def tables_command(table: str | None, as_json: bool) -> None:
-    """List all tables, or the snapshots of TABLE."""
-    with opened() as workspace:
-        if table is None:
-            infos = workspace.tables()
-            if as_json:
-                print_json(infos)
-                return
-            rows = [
-                (one.name, one.row_count, len(one.columns), one.snapshot_count, one.file_count, one.committed_at)
-                for one in infos
-            ]
-            empty = "no table yet: add one with `tidewheel ingest TABLE FILES`"
-            print_table(("table", "rows", "columns", "snapshots", "files", "committed"), rows, empty=empty)
-            return
-        snapshots = workspace.snapshots(table)
-        if as_json:
-            print_json(snapshots)
-            return
-        columns = ("snapshot", "committed", "rows", "files", "content")
-        lines = [
-            (str(one.snapshot_id), one.committed_at, one.row_count, one.file_count, one.digest[:16])
-            for one in snapshots
-        ]
-        print_table(columns, lines, empty="it has no snapshot")
-
-
 @command("sql", example='tidewheel sql "select carrier, count(*) n from flights group by 1 order by n desc"')
 @click.argument("query")
 @click.option("--snapshot", "snapshots", multiple=True, metavar="TABLE@ID", help="Another snapshot than the current.")

@@ -5,7 +5,7 @@ Importing this folder loads nothing heavy; a name is loaded when it is first use
 Example:
     >>> import tidewheel.table_store
     >>> sorted(tidewheel.table_store.__all__)[:3]
-    ['PyIcebergTableStore', 'TableFile', 'TableInfo']
+    ['MaintenancePolicy', 'MaintenanceResult', 'PyIcebergTableStore']
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tidewheel.table_store.duckdb_engine import run_sql as run_sql
     from tidewheel.table_store.duckdb_engine import tables_in as tables_in
+    from tidewheel.table_store.maintenance import MaintenancePolicy as MaintenancePolicy
+    from tidewheel.table_store.maintenance import MaintenanceResult as MaintenanceResult
     from tidewheel.table_store.pyiceberg_tables import PyIcebergTableStore as PyIcebergTableStore
     from tidewheel.table_store.table_reader import TableReader as TableReader
     from tidewheel.table_store.table_reference import TableFile as TableFile
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from tidewheel.table_store.table_reference import TableReference as TableReference
 
 _HOMES = {
+    "MaintenancePolicy": "maintenance",
+    "MaintenanceResult": "maintenance",
     "PyIcebergTableStore": "pyiceberg_tables",
     "TableFile": "table_reference",
     "TableInfo": "table_reference",

@@ -169,3 +169,56 @@ def test_the_project_is_found_from_any_folder_below(write, tmp_path):
     assert find_project(below) == root.resolve()
     assert find_project(root) == root.resolve()
     assert find_project(tmp_path.parent) is None or find_project(tmp_path.parent) != root
+
+
+LAKE = '[engines.lake]\nurl = "grpc+tls://lake.example:32010"\n'
+
+
+def test_an_engine_is_declared_by_name_and_overridden_by_variables(write):
+    root = write(SMALLEST + LAKE + 'token_variable = "LAKE_TOKEN"\n[engines.lake.session]\nschema = "sales"\n')
+    config = read_config(root, {"TIDEWHEEL_ENGINES_LAKE_URL": "grpc+tls://other.example:1"})
+    engine = config.engines["lake"]
+    assert (engine.kind, engine.url, engine.token_variable) == (
+        "flight-sql",
+        "grpc+tls://other.example:1",
+        "LAKE_TOKEN",
+    )
+    assert engine.session == {"schema": "sales"}
+    told = {path: origin for path, _, origin in config.items()}
+    assert told["engines.lake.url"] == "TIDEWHEEL_ENGINES_LAKE_URL"
+    assert told["engines.lake.token_variable"] == FILE_NAME
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[engines.lake]\n", "missing key 'url'"),
+        ('[engines.lake]\nurl = "https://lake.example:1"\n', "@ $.engines.lake.url"),
+        ('[engines.lake]\nurl = "grpc+tls://me:secret@lake.example:1"\n', "@ $.engines.lake.url"),
+        ('[engines.duckdb]\nurl = "grpc://localhost:1"\n', "'duckdb' is no name of an engine"),
+        ('[engines."a b"]\nurl = "grpc://localhost:1"\n', "'a b' is no name of an engine"),
+        ("[engines]\nlake = 1\n", "expected a table @ $.engines.lake"),
+        ("engines = 1\n", "expected a table @ $.engines"),
+        (LAKE + 'pasword_variable = "x"\n', "did you mean 'password_variable'"),
+        (LAKE + 'user = "me"\n', "belong together"),
+        (LAKE + 'user = "me"\npassword_variable = "P"\ntoken_variable = "T"\n', "not both"),
+        (LAKE + 'token_variable = "s3cr3t-t0ken!"\n', "the secret itself does not belong here"),
+        (LAKE + '[engines.lake.headers]\nAuthorization = "Bearer x"\n', "use token_variable"),
+        ('[engines.lake]\nurl = "grpc://lake.example:1"\ntoken_variable = "T"\n', "unencrypted"),
+        ('[engines.lake]\nurl = "grpc://localhost:1"\nroot_certificates = "ca.pem"\n', "are for grpc+tls"),
+        (LAKE + "timeout_s = 0\n", "@ $.engines.lake.timeout_s"),
+    ],
+)
+def test_a_wrong_engine_is_told_with_its_place_and_never_with_a_secret(write, text, problem):
+    head, body = (text, SMALLEST) if text.startswith("engines") else (SMALLEST, text)
+    (told,) = problems_of(write(head + body))
+    assert problem in told
+    assert "s3cr3t" not in told
+    assert "secret@" not in told
+
+
+def test_a_password_may_stay_on_this_machine_or_travel_when_that_is_wanted(write):
+    secret = 'user = "me"\npassword_variable = "P"\n'
+    read_config(write(SMALLEST + '[engines.lake]\nurl = "grpc://localhost:1"\n' + secret), {})
+    wanted = '[engines.lake]\nurl = "grpc://lake.example:1"\nallows_plain_text = true\n'
+    read_config(write(SMALLEST + wanted + secret), {})

@@ -1,0 +1,107 @@
+"""Care for the tables of a workspace: what is kept, decided from pins and tags, and recorded as operations."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tidewheel.core.clock import utc_now
+from tidewheel.core.errors import ConflictError
+from tidewheel.core.records import Event
+from tidewheel.workspace.cause import request_event
+from tidewheel.workspace.operation import record_operation
+from tidewheel.workspace.preparation import snapshot_artifact
+from tidewheel.workspace.stores import Stores
+
+if TYPE_CHECKING:
+    from tidewheel.table_store import MaintenancePolicy, MaintenanceResult
+
+OPERATION = "compact"
+
+
+def policy_of(stores: Stores) -> MaintenancePolicy:
+    """What the section `[tables]` of `tidewheel.toml` asks for."""
+    from tidewheel.table_store import MaintenancePolicy
+
+    config = stores.config.tables
+    return MaintenancePolicy(
+        keep_snapshots=config.keep_snapshots,
+        keep_days=config.keep_days,
+        orphan_hours=config.orphan_hours,
+        min_files=config.min_files,
+    )
+
+
+def maintain(stores: Stores, table: str | None = None, *, event: Event | None = None) -> list[MaintenanceResult]:
+    """Puts small files together, forgets snapshots, removes orphans: of one table or of all.
+
+    Snapshots stay that a pin or tag holds: what runs read, what model versions were trained on.
+
+    Args:
+        stores: the workspace's stores.
+        table: its name; all by default.
+        event: the cause; without one the caller is.
+
+    Raises:
+        NotFoundError: there is no such table.
+        StorageError: the disk or the catalog refused; what was done until then stands.
+    """
+    names = [table] if table is not None else [info.name for info in stores.tables.list()]
+    if table is not None:
+        stores.tables.info(table)
+    cause = event or request_event(stores, OPERATION, {"tables": names})
+    return [_maintain(stores, name, cause) for name in names]
+
+
+def maintain_due(stores: Stores, event: Event | None = None) -> list[MaintenanceResult]:
+    """As `maintain`, of the tables to which enough was added since the last time."""
+    policy = policy_of(stores)
+    names = [info.name for info in stores.tables.list() if stores.tables.maintenance.is_due(info.name, policy)]
+    return [result for name in names for result in maintain(stores, name, event=event)]
+
+
+def _maintain(stores: Stores, name: str, cause: Event) -> MaintenanceResult:
+    from tidewheel.table_store import MaintenanceResult
+
+    policy, care = policy_of(stores), stores.tables.maintenance
+
+    def pinned() -> Collection[int]:
+        return {pin.snapshot_id for pin in stores.pins.list(name, valid_at=utc_now())}
+
+    parameters = {"table": name, **policy.to_dict()}
+    with record_operation(stores, OPERATION, parameters, cause) as operation:
+        stores.tables.staging.sweep(name)
+        skipped, compaction = care.why_not(name), None
+        if not skipped:
+            try:
+                compaction = care.compact(name, policy)
+            except ConflictError as error:  # a writer replaced rows meanwhile: the next time will do
+                skipped = error.what
+        if compaction is not None:
+            stores.snapshots.put(compaction.after)
+            operation.inputs["before"] = snapshot_artifact(compaction.before)
+            operation.outputs["after"] = snapshot_artifact(compaction.after)
+        expired = care.expire(
+            name,
+            older_than=utc_now() - timedelta(days=policy.keep_days),
+            keep_snapshots=policy.keep_snapshots,
+            keep=pinned,
+        )
+        orphans = care.remove_orphans(name, timedelta(hours=policy.orphan_hours))
+        result = MaintenanceResult(
+            table=name,
+            compaction=compaction,
+            skipped=skipped,
+            expired=expired,
+            orphans=len(orphans),
+            freed_bytes=sum(orphan.size_bytes for orphan in orphans),
+        )
+        operation.metrics = {
+            "files_removed": compaction.files_removed if compaction else 0,
+            "files_added": compaction.files_added if compaction else 0,
+            "snapshots_expired": len(expired),
+            "orphans_removed": len(orphans),
+            "freed_bytes": result.freed_bytes,
+        }
+    return result
