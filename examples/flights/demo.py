@@ -250,8 +250,11 @@ def main() -> None:
         "tidewheel models flight-delay       # every version, with the gate's reasons",
         "tidewheel signals; tidewheel events # what was seen, what it started",
         'tidewheel sql "select version, count(*) from predictions group by 1"',
-        "tidewheel run training              # again: all from the cache",
-        "tidewheel deploy flight-delay --to dev; tidewheel status; tidewheel undeploy flight-delay",
+        "tidewheel run training              # again: from the cache but for the gate, as the champion is another now",
+        "tidewheel why-rerun latest model_validation",
+        "tidewheel deploy flight-delay --to dev; tidewheel status",
+        "tidewheel predict flight-delay --example | tidewheel predict flight-delay -",
+        "tidewheel undeploy flight-delay",
         "MLFLOW_DISABLE_TELEMETRY=true mlflow ui --backend-store-uri sqlite:///.tidewheel/mlflow/mlflow.db",
     ):
         print(f"  {line}")

@@ -150,6 +150,9 @@ def test_cancel_and_resume_refuse_a_run_that_has_succeeded(life):
 
 def test_why_rerun_names_what_changed(life):
     newest = life.json("runs")[0]["id"]
+    life.tell("run", "training")
+    (told,) = life.json("why-rerun", "latest", "recent")
+    assert life.tell("show", told.rpartition(" ")[2])
     assert "input points changed" in life.json("why-rerun", newest, "recent")
     assert life.tell("why-rerun", life.run_id, "recent").strip() == "it had never been carried out before"
     assert "did you mean 'recent'" in life.tell("why-rerun", newest, "recnt", code=3)
@@ -178,6 +181,10 @@ def test_deploy_predict_and_undeploy_use_the_declared_endpoint(life):
     assert "v1 answers at http://127.0.0.1:" in life.said["deploy"]
     assert len(life.said["predict"]["prediction_id"]) == 40
     assert "probability" in life.tell("predict", "live", "-", text='[{"x": 1}]')
+    example = life.tell("predict", "toy", "--example")
+    assert len(life.json("predict", "toy", "-", text=example)["prediction_id"]) == len(json.loads(example)) == 3
+    assert "no rows are given" in life.tell("predict", "toy", code=2)
+    assert life.tell("predict", "tyo", "--example", code=3)
     assert "'y'" in life.tell("predict", "toy", "-", text='[{"y": 1}]', code=2)
     assert "holds no JSON" in life.tell("predict", "toy", "-", text="{", code=2)
     assert "did you mean 'live'?" in life.tell("predict", "liev", "-", text='[{"x": 1}]', code=3)

@@ -37,12 +37,18 @@ def undeploy_command(model: str, as_json: bool) -> None:
         print_json({"endpoint": model, "status": "down"}) if as_json else click.echo(f"{model} is down")
 
 
-@command("predict", example="""echo '[{"hour": 8, "carrier": "UA"}]' | tidewheel predict flight-delay -""")
+@command("predict", example="tidewheel predict flight-delay --example | tidewheel predict flight-delay -")
 @click.argument("model")
-@click.argument("rows", type=click.Path())
-def predict_command(model: str, rows: str, as_json: bool) -> None:
+@click.argument("rows", type=click.Path(), required=False)
+@click.option("--example", is_flag=True, help="Ask nothing: print rows from the examples in the model's package.")
+def predict_command(model: str, rows: str | None, example: bool, as_json: bool) -> None:
     """Ask MODEL's endpoint about ROWS: a JSON file with a list of objects, or - for standard input."""
     with opened() as workspace:
+        if example:
+            print_json(workspace.example(model))
+            return
+        if rows is None:
+            raise ParameterError("no rows are given", next_step="name a JSON file, or - for standard input")
         answers = workspace.predict(model, _columns(_read_rows(rows)))
         if as_json:
             print_json(answers)

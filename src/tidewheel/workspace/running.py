@@ -156,7 +156,8 @@ class Running:
         run = self._stores.runs.get(run_id)
         execution = self._stores.executions.get(run.id, node)
         if execution.status == "cached":
-            return [f"it was not: its outputs are those of execution {execution.cached_from}"]
+            maker = self._stores.executions.get_by_id(execution.cached_from)
+            return [f"it was not: its outputs are those of {maker.node} in run {maker.run_id}"]
         if not execution.fingerprint_parts:
             raise ParameterError(f"step {node!r} of run {run.id} has no fingerprint: it is {execution.status}")
         earlier = self._stores.executions.latest_of_node(run.pipeline, node, run.id)

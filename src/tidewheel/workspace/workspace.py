@@ -273,6 +273,16 @@ class Workspace:
         """Asks a model's endpoint over HTTP: answers by output name, and `prediction_id`."""
         return answers.predict(self.stores, model, columns, prediction_ids=prediction_ids)
 
+    def example(self, model: str, *, rows: int = 3) -> list[dict[str, Any]]:
+        """Rows to ask a model: examples from the package of its champion, before the first one of its newest version.
+
+        Raises:
+            NotFoundError: the model has no version.
+        """
+        version = self.champion(model) or self.versions(model)[0]
+        inputs = self.stores.artifacts.load(version.package).examples.inputs
+        return [dict(zip(inputs, row, strict=True)) for row in list(zip(*inputs.values(), strict=True))[:rows]]
+
     def label(self, files: Sequence[str | Path]) -> int:
         """Tells what turned out to be true; returns the number of labels added."""
         return answers.add_labels(self.stores, files)
