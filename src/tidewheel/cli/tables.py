@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tidewheel.table_store import MaintenanceResult
 
 
-@command("list", example="tidewheel tables flights")
+@command("list", example="tidewheel tables list flights")
 @click.argument("table", required=False)
 def list_command(table: str | None, as_json: bool) -> None:
     """List all tables, or the snapshots of TABLE."""
