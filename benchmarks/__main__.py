@@ -24,6 +24,7 @@ BENCHES = (
     "append_rows",
     "contract_check",
     "sql_on_snapshot",
+    "profile_table",
     "features",
 )
 LATEST = Path(".benchmarks/latest.json")

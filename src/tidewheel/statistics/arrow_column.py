@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,14 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tidewheel.statistics import frequent_values
-from tidewheel.statistics.cells import Cells, Floats, Ints, cells_of
+from tidewheel.statistics.cells import Floats, Ints, cells_of
 from tidewheel.statistics.column_profile import HOURS, ColumnProfile, Kind
-from tidewheel.statistics.distinct_values import DistinctValues, distinct_of
+from tidewheel.statistics.distinct_values import distinct_of, distinct_of_words
 from tidewheel.statistics.frequent_values import FrequentValues, frequent_of
-from tidewheel.statistics.hashing import Hashes, hash_bytes, hash_words
+from tidewheel.statistics.hashing import Hashes, hash_bytes
 from tidewheel.statistics.moments import moments_of
 
-_DENSE = 1 << 19
+_NARROW = 1 << 16
 _MICROSECONDS = {"s": 1_000_000.0, "ms": 1_000.0, "us": 1.0, "ns": 0.001}
 _HOUR, _DAY = 3_600_000_000, 86_400_000_000
 _MONDAY = 3 * 24
@@ -35,24 +35,6 @@ class Hint:
 
     shift: int = 0
     limit: int = 2**64
-
-
-@dataclass(frozen=True, slots=True)
-class _Numbers:
-    """The values of a piece that has no nulls: finite numbers, what they are hashed by, and what was left out.
-
-    Args:
-        stored: the integers of which `numbers` are a multiple, where there are such; they are what is hashed.
-        unit: of that multiple.
-    """
-
-    numbers: Floats
-    words: Hashes
-    stored: Ints | None = None
-    unit: float = 1.0
-    nan_count: int = 0
-    infinite_counts: tuple[int, int] = (0, 0)
-    others: Hashes = field(default_factory=lambda: np.zeros(0, np.uint64))
 
 
 def kind_of(type_: pa.DataType) -> Kind:
@@ -123,67 +105,101 @@ def _profile_booleans(profile: ColumnProfile, array: pa.Array) -> ColumnProfile:
     used = [(value, count) for value, count in counts if count]
     values = np.array([value for value, _ in used])
     numbers = np.array([count for _, count in used], dtype=np.int64)
-    distinct = distinct_of(hash_words(values.astype(np.uint64)))
+    distinct = distinct_of_words(values.astype(np.uint64))
     return replace(profile, cells=cells_of(values, numbers), distinct=distinct)
 
 
 def _profile_numbers(profile: ColumnProfile, array: pa.Array, hint: Hint) -> ColumnProfile:
-    read = _whole(array) if _is_whole(array.type) else _floating(array)
-    numbers = read.numbers
-    profile = replace(profile, nan_count=read.nan_count, infinite_counts=read.infinite_counts)
-    if not len(numbers):
-        hours = (0,) * HOURS if profile.kind == "time" else ()
-        return replace(profile, distinct=distinct_of(hash_words(read.others)), hours=hours)
-    low, high = float(numbers.min()), float(numbers.max())
-    cells, distinct = _sketched(read, low, high, hint)
-    minimum, maximum = _limits(array, low, high)
-    return replace(
-        profile,
-        minimum=minimum,
-        maximum=maximum,
-        moments=moments_of(numbers),
-        cells=cells,
-        distinct=distinct,
-        hours=_hours(numbers) if profile.kind == "time" else (),
-    )
-
-
-def _sketched(read: _Numbers, low: float, high: float, hint: Hint) -> tuple[Cells, DistinctValues]:
-    """Whole numbers of a narrow range are counted one by one first: most columns are such."""
-    numbers, stored = read.numbers, read.stored
-    if stored is None and high - low < _DENSE and max(abs(low), abs(high)) < 2**53:
-        whole = numbers.astype(np.int64)
-        stored = whole if np.array_equal(whole, numbers) else None
-    if stored is not None:
-        lowest = int(stored.min())
-        if int(stored.max()) - lowest < _DENSE:
-            counts = np.bincount(stored - lowest)
-            used = np.flatnonzero(counts)
-            values = used + lowest
-            floats = values.astype(np.float64) * read.unit
-            words = values.view(np.uint64) if read.stored is not None else _float_words(floats)
-            distinct = distinct_of(hash_words(np.concatenate([words, read.others])), limit=hint.limit)
-            return cells_of(floats, counts[used], hint=hint.shift), distinct
-    words = np.concatenate([read.words, read.others]) if len(read.others) else read.words
-    return cells_of(numbers, hint=hint.shift), distinct_of(hash_words(words), limit=hint.limit)
-
-
-def _is_whole(type_: pa.DataType) -> bool:
-    return not (pa.types.is_floating(type_) or pa.types.is_decimal(type_))
-
-
-def _whole(array: pa.Array) -> _Numbers:
-    """Integers, times and durations."""
     type_ = array.type
     if pa.types.is_uint64(type_):
         words = _numpy(array)
-        stored = words.view(np.int64) if int(words.max()) < 2**63 else None
-        return _Numbers(words.astype(np.float64), words, stored)
+        if int(words.max()) < 2**63:
+            return _profile_whole(profile, words.view(np.int64), 1.0, hint)
+        floats = words.astype(np.float64)
+        found = _sketched(profile, floats, words, hint)
+        return replace(found, minimum=int(words.min()), maximum=int(words.max()), moments=moments_of(floats))
     if pa.types.is_integer(type_):
-        whole = _numpy(array.cast(pa.int64()))
-        return _Numbers(whole.astype(np.float64), whole.view(np.uint64), whole)
-    stored = _numpy(array.view(pa.int32() if type_.bit_width == 32 else pa.int64())).astype(np.int64)
-    return _Numbers(stored.astype(np.float64) * _unit(type_), stored.view(np.uint64), stored, _unit(type_))
+        return _profile_whole(profile, _numpy(array).astype(np.int64, copy=False), 1.0, hint)
+    if pa.types.is_floating(type_) or pa.types.is_decimal(type_):
+        return _profile_floats(profile, _numpy(array.cast(pa.float64())), hint)
+    stored = _numpy(array.view(pa.int32() if type_.bit_width == 32 else pa.int64()))
+    return _profile_whole(profile, stored.astype(np.int64, copy=False), _unit(type_), hint)
+
+
+def _profile_whole(profile: ColumnProfile, stored: Ints, unit: float, hint: Hint) -> ColumnProfile:
+    """Integers, times and durations: multiples of a unit."""
+    lowest, highest = int(stored.min()), int(stored.max())
+    is_plain = unit == 1.0
+    profile = replace(
+        profile,
+        minimum=lowest if is_plain else lowest * unit,
+        maximum=highest if is_plain else highest * unit,
+    )
+    if highest - lowest < _NARROW:
+        values, counts = _counted_one_by_one(stored, lowest)
+        numbers = values.astype(np.float64) * unit
+        found = _counted_profile(profile, numbers, counts, values.view(np.uint64), hint)
+        return replace(found, hours=_hours(numbers, counts)) if profile.kind == "time" else found
+    numbers = stored.astype(np.float64)
+    if not is_plain:
+        numbers *= unit
+    found = _sketched(profile, numbers, stored.view(np.uint64), hint)
+    hours = _hours(numbers) if profile.kind == "time" else ()
+    return replace(found, moments=moments_of(numbers), hours=hours)
+
+
+def _profile_floats(profile: ColumnProfile, numbers: Floats, hint: Hint) -> ColumnProfile:
+    others: Hashes = np.zeros(0, np.uint64)
+    finite = np.isfinite(numbers)
+    if not finite.all():
+        odd = numbers[~finite]
+        numbers = numbers[finite]
+        is_nan = np.isnan(odd)
+        infinite = (int((odd == -np.inf).sum()), int((odd == np.inf).sum()))
+        profile = replace(profile, nan_count=int(is_nan.sum()), infinite_counts=infinite)
+        others = np.unique(np.where(is_nan, np.nan, odd), equal_nan=True).view(np.uint64)
+        if not len(numbers):
+            return replace(profile, distinct=distinct_of_words(others))
+    numbers = numbers + 0.0  # the sum makes both zeros one
+    low, high = float(numbers.min()), float(numbers.max())
+    profile = replace(profile, minimum=low, maximum=high)
+    whole = _as_whole(numbers, low, high)
+    if whole is not None:
+        values, counts = _counted_one_by_one(whole, int(low))
+        floats = values.astype(np.float64)
+        return _counted_profile(profile, floats, counts, np.concatenate([floats.view(np.uint64), others]), hint)
+    words = numbers.view(np.uint64)
+    found = _sketched(profile, numbers, np.concatenate([words, others]) if len(others) else words, hint)
+    return replace(found, moments=moments_of(numbers))
+
+
+def _as_whole(numbers: Floats, low: float, high: float) -> Ints | None:
+    """The numbers as integers, when they all are and lie close together: most columns are such."""
+    if high - low >= _NARROW or max(abs(low), abs(high)) >= 2**53 or (numbers[:64] % 1.0).any():
+        return None
+    whole = numbers.astype(np.int64)
+    return whole if np.array_equal(whole, numbers) else None
+
+
+def _counted_one_by_one(whole: Ints, lowest: int) -> tuple[Ints, Ints]:
+    counts = np.bincount(whole - lowest)
+    used = np.flatnonzero(counts)
+    return used + lowest, counts[used]
+
+
+def _counted_profile(profile: ColumnProfile, numbers: Floats, counts: Ints, words: Hashes, hint: Hint) -> ColumnProfile:
+    """All that different numbers and their counts tell."""
+    return replace(
+        profile,
+        cells=cells_of(numbers, counts, hint=hint.shift),
+        distinct=distinct_of_words(words, limit=hint.limit),
+        moments=moments_of(numbers, counts),
+    )
+
+
+def _sketched(profile: ColumnProfile, numbers: Floats, words: Hashes, hint: Hint) -> ColumnProfile:
+    distinct = distinct_of_words(words, limit=hint.limit)
+    return replace(profile, cells=cells_of(numbers, hint=hint.shift), distinct=distinct)
 
 
 def _unit(type_: pa.DataType) -> float:
@@ -195,40 +211,19 @@ def _unit(type_: pa.DataType) -> float:
     return _MICROSECONDS[type_.unit] * per_second
 
 
-def _floating(array: pa.Array) -> _Numbers:
-    numbers = _numpy(array.cast(pa.float64()))
-    finite = np.isfinite(numbers)
-    if finite.all():
-        return _Numbers(numbers, _float_words(numbers))
-    others = numbers[~finite]
-    is_nan = np.isnan(others)
-    counts = (int((others == -np.inf).sum()), int((others == np.inf).sum()))
-    numbers = numbers[finite]
-    different = np.unique(np.where(is_nan, np.nan, others), equal_nan=True)
-    return _Numbers(
-        numbers,
-        _float_words(numbers),
-        nan_count=int(is_nan.sum()),
-        infinite_counts=counts,
-        others=different.view(np.uint64),
-    )
-
-
-def _float_words(numbers: Floats) -> Hashes:
-    return (numbers + 0.0).view(np.uint64)
-
-
-def _limits(array: pa.Array, low: float, high: float) -> tuple[int | float, int | float]:
-    """Smallest and largest, exact for integers, which floats are not beyond 2 ** 53."""
-    if not pa.types.is_integer(array.type):
-        return low, high
-    found = pc.min_max(array)
-    return found["min"].as_py(), found["max"].as_py()
-
-
-def _hours(numbers: Floats) -> tuple[int, ...]:
-    hours = (np.floor_divide(numbers, _HOUR) + _MONDAY) % HOURS
-    return tuple(np.bincount(hours.astype(np.int64), minlength=HOURS).tolist())
+def _hours(numbers: Floats, counts: Ints | None = None) -> tuple[int, ...]:
+    """Rows by hour of the week, of microseconds since 1970."""
+    if max(abs(float(numbers.min())), abs(float(numbers.max()))) < 2**62:
+        hours = numbers.astype(np.int64)
+        hours //= _HOUR
+    else:  # centuries that no calendar has
+        hours = (np.floor_divide(numbers, _HOUR) % HOURS).astype(np.int64)
+    first = int(hours.min())
+    if int(hours.max()) - first < _NARROW:
+        found = np.bincount(hours - first, counts)
+        hours, counts = np.arange(first, first + len(found)), found
+    week = np.bincount((hours + _MONDAY) % HOURS, counts, minlength=HOURS)
+    return tuple(week.astype(np.int64).tolist())
 
 
 def _profile_texts(profile: ColumnProfile, array: pa.Array, hint: Hint) -> ColumnProfile:

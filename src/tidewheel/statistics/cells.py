@@ -104,7 +104,8 @@ class Cells:
         index = np.searchsorted(until, np.floor(rank), side="right")
         low, high = self._edges(self.keys[index])
         within = (rank - (until[index] - self.counts[index]) + 0.5) / self.counts[index]
-        result: Floats = low + (high - low) * np.clip(within, 0, 1)
+        # Rounding may lead out of the cell when its ends are of different sizes.
+        result: Floats = np.clip(low + (high - low) * np.clip(within, 0, 1), low, high)
         return result
 
     def counts_below(self, limits: Floats) -> Floats:
@@ -165,18 +166,23 @@ def cells_of(numbers: Floats, counts: Ints | None = None, *, hint: int = 0) -> C
     """
     if not len(numbers):
         return EMPTY
-    keys = keys_of(numbers)
     if counts is not None:
-        return _canonical(*_grouped(hint, keys >> np.int64(hint), counts))
-    shift = max(hint, _shift_for(keys[: 4 * LIMIT]))
-    return _canonical(shift, *_counted(keys, shift))
+        return _canonical(*_grouped(hint, keys_of(numbers) >> np.int64(hint), counts))
+    bits = (numbers + 0.0).view(np.int64)  # the sum makes both zeros one
+    shift = max(hint, _shift_for(_ordered(bits[: 4 * LIMIT])))
+    return _canonical(shift, *_counted(bits, shift, is_negative=(numbers.min() < 0, numbers.max() < 0)))
 
 
 def keys_of(numbers: Floats) -> Ints:
     """The bits of numbers, as integers that sort like them. Both zeros are one."""
-    bits = (numbers + 0.0).view(np.int64)
-    keys: Ints = bits ^ ((bits >> np.int64(63)) & _MAGNITUDE)
-    return keys
+    return _ordered((numbers + 0.0).view(np.int64))
+
+
+def _ordered(bits: Ints) -> Ints:
+    turned = bits >> np.int64(63)
+    turned &= _MAGNITUDE
+    turned ^= bits
+    return turned
 
 
 def merge_cells(parts: Sequence[Cells]) -> Cells:
@@ -214,21 +220,31 @@ def _bit_lengths(differences: Ints) -> Ints:
     return np.where(high > 0, np.frexp(high)[1] + 32, np.frexp(low)[1]).astype(np.int64)
 
 
-def _counted(keys: Ints, shift: int) -> tuple[Ints, Ints]:
-    """The cells in use and their counts."""
-    keys = keys >> np.int64(shift)
-    lowest, highest = int(keys.min()), int(keys.max())
-    if highest - lowest < _DENSE:
-        return _dense(keys, lowest)
-    if lowest < 0 <= highest:
-        is_negative = keys < 0
-        below, above = _counted_side(keys[is_negative]), _counted_side(keys[~is_negative])
-        return np.concatenate([below[0], above[0]]), np.concatenate([below[1], above[1]])
-    return _counted_side(keys)
+def _counted(bits: Ints, shift: int, *, is_negative: tuple[bool, bool]) -> tuple[Ints, Ints]:
+    """The cells in use and their counts; `is_negative` of the smallest and of the largest number."""
+    some, all_ = is_negative
+    if not some:
+        return _of_one_sign(bits >> np.int64(shift))
+    magnitudes = bits & _MAGNITUDE
+    magnitudes >>= np.int64(shift)
+    if all_:
+        return _turned(*_of_one_sign(magnitudes))
+    lowest, highest = int(magnitudes.min()), int(magnitudes.max())
+    span = highest - lowest + 1
+    if span < _DENSE // 2 and lowest:
+        # Negative numbers are counted behind the others, so that one look at all is enough.
+        magnitudes -= lowest
+        magnitudes += (bits >> np.int64(63)) & np.int64(span)
+        found = np.bincount(magnitudes, minlength=2 * span)
+        below, above = _used(found[span:], lowest), _used(found[:span], lowest)
+    else:
+        below, above = (_of_one_sign(magnitudes[side]) for side in (bits < 0, bits >= 0))
+    below = _turned(*below)
+    return np.concatenate([below[0], above[0]]), np.concatenate([below[1], above[1]])
 
 
-def _counted_side(keys: Ints) -> tuple[Ints, Ints]:
-    """As `_counted`, of numbers with one sign; zeros lie far from everything else and are counted apart."""
+def _of_one_sign(keys: Ints) -> tuple[Ints, Ints]:
+    """As `_counted`, of cells from 0; zeros lie far from everything else and are counted apart."""
     lowest, highest = int(keys.min()), int(keys.max())
     zeros = 0
     if lowest == 0 < highest:
@@ -236,7 +252,8 @@ def _counted_side(keys: Ints) -> tuple[Ints, Ints]:
         zeros, keys = len(keys) - len(others), others
         lowest = int(keys.min())
     if highest - lowest < _DENSE:
-        used, counts = _dense(keys, lowest)
+        keys -= lowest
+        used, counts = _used(np.bincount(keys), lowest)
     else:
         used, counts = np.unique(keys, return_counts=True)
     if zeros:
@@ -244,15 +261,20 @@ def _counted_side(keys: Ints) -> tuple[Ints, Ints]:
     return used, counts
 
 
-def _dense(keys: Ints, lowest: int) -> tuple[Ints, Ints]:
-    found = np.bincount(keys - lowest)
+def _turned(magnitudes: Ints, counts: Ints) -> tuple[Ints, Ints]:
+    """The cells of negative numbers."""
+    return ~magnitudes[::-1], counts[::-1]
+
+
+def _used(found: Ints, lowest: int) -> tuple[Ints, Ints]:
     used = np.flatnonzero(found)
     return used + lowest, found[used]
 
 
 def _grouped(shift: int, keys: Ints, counts: Ints) -> tuple[int, Ints, Ints]:
-    order = np.argsort(keys, kind="stable")
-    keys, counts = keys[order], counts[order]
+    if (keys[1:] < keys[:-1]).any():
+        order = np.argsort(keys, kind="stable")
+        keys, counts = keys[order], counts[order]
     starts = _starts(keys)
     return shift, keys[starts], np.add.reduceat(counts, starts)
 

@@ -22,11 +22,14 @@ def hash_words(words: Hashes) -> Hashes:
         >>> hash_words(np.array([1, 2], dtype=np.uint64)).tolist()
         [6238072747940578789, 15839785061582574730]
     """
-    mixed = words ^ (words >> np.uint64(30))
+    mixed = words >> np.uint64(30)
+    mixed ^= words
     mixed *= _FIRST
-    mixed ^= mixed >> np.uint64(27)
+    shifted = mixed >> np.uint64(27)
+    mixed ^= shifted
     mixed *= _SECOND
-    mixed ^= mixed >> np.uint64(31)
+    np.right_shift(mixed, np.uint64(31), out=shifted)
+    mixed ^= shifted
     return mixed
 
 

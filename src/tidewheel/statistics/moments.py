@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tidewheel.statistics.cells import Floats
+from tidewheel.statistics.cells import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,8 @@ class Moments:
         return None if variance is None else math.sqrt(variance)
 
 
-def moments_of(numbers: Floats) -> Moments:
-    """Of finite numbers.
+def moments_of(numbers: Floats, counts: Ints | None = None) -> Moments:
+    """Of finite numbers, each once, or as often as `counts` says.
 
     Example:
         >>> moments_of(np.array([1.0, 2.0, 6.0]))
@@ -48,14 +48,15 @@ def moments_of(numbers: Floats) -> Moments:
     """
     if not len(numbers):
         return Moments()
+    total = len(numbers) if counts is None else int(counts.sum())
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = float(numbers.mean())
+        mean = float(numbers.mean() if counts is None else (numbers * counts).sum() / total)
         if not math.isfinite(mean):
-            mean = float((numbers / len(numbers)).sum())
+            mean = float((numbers / total).sum() if counts is None else (numbers * (counts / total)).sum())
         distances = numbers - mean
         distances *= distances
-        squares = float(distances.sum())
-    return Moments(len(numbers), mean, squares)
+        squares = float(distances.sum() if counts is None else (distances * counts).sum())
+    return Moments(total, mean, squares)
 
 
 def merge_moments(parts: Sequence[Moments]) -> Moments:
