@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ from tidewheel.statistics.cells import Floats, Ints
 Measure = Literal["spearman", "cramers_v", "correlation_ratio"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Variable:
     """A column of a sample.
 
@@ -34,7 +35,12 @@ class Variable:
         """Whether the values have no order."""
         return bool(self.labels)
 
-    @property
+    @cached_property
+    def ranks(self) -> Floats:
+        """Of numbers that are all there; they are wanted once for every other column."""
+        return ranks(self.values)
+
+    @cached_property
     def present(self) -> npt.NDArray[np.bool_]:
         """Where there is a value."""
         return self.values >= 0 if self.is_category else np.isfinite(self.values)
@@ -76,11 +82,14 @@ def associate(first: Variable, second: Variable) -> Association | None:
         return None
     if first.is_category and second.is_category:
         return Association(_cramers_v(a.astype(np.int64), b.astype(np.int64)), "cramers_v", count)
+    is_whole = count == len(both)
     if first.is_category:
-        return Association(_correlation_ratio(a.astype(np.int64), ranks(b)), "correlation_ratio", count)
+        ranked = second.ranks if is_whole else ranks(b)
+        return Association(_correlation_ratio(a.astype(np.int64), ranked), "correlation_ratio", count)
+    ranked = first.ranks if is_whole else ranks(a)
     if second.is_category:
-        return Association(_correlation_ratio(b.astype(np.int64), ranks(a)), "correlation_ratio", count)
-    return Association(_correlation(ranks(a), ranks(b)), "spearman", count)
+        return Association(_correlation_ratio(b.astype(np.int64), ranked), "correlation_ratio", count)
+    return Association(_correlation(ranked, second.ranks if is_whole else ranks(b)), "spearman", count)
 
 
 def ranks(values: Floats | Ints) -> Floats:

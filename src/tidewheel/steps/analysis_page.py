@@ -8,7 +8,7 @@ from html import escape
 from tidewheel.statistics import ColumnDistance, Profile, ProfileComparison
 from tidewheel.steps import analysis_charts as charts
 from tidewheel.steps.analysis_columns import column_cards, moment
-from tidewheel.steps.analysis_relations import Pair, Target, TimeCourse
+from tidewheel.steps.analysis_relations import MissingPattern, Pair, Target, TimeCourse
 from tidewheel.steps.analysis_style import STYLE
 from tidewheel.steps.preparation_work import PreparationWork
 
@@ -24,6 +24,7 @@ def render_page(
     profile: Profile,
     *,
     sampled_rows: int,
+    gaps: Sequence[MissingPattern],
     pairs: Sequence[Pair],
     target: Target | None,
     course: TimeCourse | None,
@@ -36,7 +37,7 @@ def render_page(
     sections = [
         ("changes", "What has changed", _changes(comparison)),
         ("columns", "Columns", _columns(profile, reference)),
-        ("missing", "Missing values", _missing(profile)),
+        ("missing", "Missing values", _missing(profile, gaps, sampled_rows, sample)),
         ("pairs", "Columns together", _pairs(profile, pairs, sample)),
         ("target", f"Target: {charts.short(target.name, 40)}" if target else "", _target(target, sample)),
         (
@@ -80,7 +81,7 @@ def _columns(profile: Profile, reference: Profile | None) -> str:
     return f'<p class="note">{note}</p>{column_cards(profile, reference)}'
 
 
-def _missing(profile: Profile) -> str:
+def _missing(profile: Profile, gaps: Sequence[MissingPattern], sampled_rows: int, sample: str) -> str:
     found = [column for column in profile.columns if column.missing_count]
     if not profile.row_count:
         return ""
@@ -90,7 +91,21 @@ def _missing(profile: Profile) -> str:
     rows = [(column.name, column.missing_share, charts.percent(column.missing_share)) for column in found[:60]]
     rest = len(profile.columns) - len(found)
     note = f"Share of rows without a value (null, or NaN). {rest:,} other columns have one in every row."
-    return f'<p class="note">{note}</p><div class="card">{charts.rows_of_bars(rows, highest=1.0)}</div>'
+    shares = f'<p class="note">{note}</p><div class="card">{charts.rows_of_bars(rows, highest=1.0)}</div>'
+    if not any(len(gap.columns) > 1 for gap in gaps):
+        return shares
+    together = [
+        (
+            " + ".join(charts.short(name, 24) for name in gap.columns),
+            gap.row_count / sampled_rows,
+            charts.percent(gap.row_count / sampled_rows),
+        )
+        for gap in gaps
+    ]
+    return (
+        f'{shares}<div class="card" style="margin-top:12px"><header><h3>Missing together, exactly these columns</h3>'
+        f'<span class="type">share of rows.{escape(sample)}</span></header>{charts.rows_of_bars(together)}</div>'
+    )
 
 
 def _pairs(profile: Profile, pairs: Sequence[Pair], sample: str) -> str:

@@ -86,6 +86,35 @@ class TimeCourse:
     missing: dict[str, tuple[float | None, ...]]
 
 
+@dataclass(frozen=True, slots=True)
+class MissingPattern:
+    """Columns that are missing in the same rows, and in how many of the sampled rows exactly these are."""
+
+    columns: tuple[str, ...]
+    row_count: int
+
+
+def missing_patterns(variables: list[Variable], most: int = 12) -> tuple[MissingPattern, ...]:
+    """Which columns are missing together, the most frequent first; rows that have all values are left out.
+
+    Example:
+        >>> a, b = (Variable(name, np.array([1.0, np.nan, np.nan])) for name in "ab")
+        >>> missing_patterns([a, b])
+        (MissingPattern(columns=('a', 'b'), row_count=2),)
+    """
+    gaps = [variable for variable in variables if not variable.present.all()]
+    if not gaps:
+        return ()
+    table = np.stack([~variable.present for variable in gaps], axis=1)
+    found, counts = np.unique(table, axis=0, return_counts=True)
+    patterns = [
+        MissingPattern(tuple(gap.name for gap, is_gone in zip(gaps, row, strict=True) if is_gone), int(count))
+        for row, count in zip(found, counts, strict=True)
+        if row.any()
+    ]
+    return tuple(sorted(patterns, key=lambda one: (-one.row_count, one.columns))[:most])
+
+
 def all_pairs(variables: list[Variable]) -> list[Pair]:
     """Every two columns that can be set against each other, the strongest first."""
     used = variables[:MOST_COLUMNS]

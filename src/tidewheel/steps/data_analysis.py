@@ -14,7 +14,16 @@ from tidewheel.statistics import Profile, ProfileComparison, compare_profiles
 from tidewheel.statistics.association import Variable
 from tidewheel.statistics.profile_pass import profile_batches
 from tidewheel.steps.analysis_page import render_page
-from tidewheel.steps.analysis_relations import Pair, Target, TimeCourse, all_pairs, over_time, relate_to_target
+from tidewheel.steps.analysis_relations import (
+    MissingPattern,
+    Pair,
+    Target,
+    TimeCourse,
+    all_pairs,
+    missing_patterns,
+    over_time,
+    relate_to_target,
+)
 from tidewheel.steps.analysis_sample import SAMPLE_ROWS, Sampler, variables_of
 from tidewheel.steps.preparation_work import PreparationWork, preparation_work
 
@@ -41,6 +50,7 @@ class TableAnalysis:
         title: what the table is called in reports.
         profile: of all rows.
         sampled_rows: the rows from which pairs, target and course were computed.
+        gaps: columns that are missing together.
         pairs: columns two by two, the strongest first.
         target: the column to be predicted against the others, if one was named.
         course: how columns move with time, if there is a time column.
@@ -51,6 +61,7 @@ class TableAnalysis:
     title: str
     profile: Profile
     sampled_rows: int
+    gaps: tuple[MissingPattern, ...]
     pairs: tuple[Pair, ...]
     target: Target | None
     course: TimeCourse | None
@@ -64,6 +75,7 @@ class TableAnalysis:
             "title": self.title,
             **self.profile.summary(),
             "sampled_rows": self.sampled_rows,
+            "gaps": [asdict(gap) for gap in self.gaps],
             "pairs": [asdict(pair) for pair in self.pairs],
             "target": asdict(self.target) if self.target else None,
             "course": asdict(self.course) if self.course else None,
@@ -77,6 +89,7 @@ class TableAnalysis:
             self.title,
             self.profile,
             sampled_rows=self.sampled_rows,
+            gaps=self.gaps,
             pairs=self.pairs,
             target=self.target,
             course=self.course,
@@ -150,6 +163,7 @@ def analyze(
         title=title,
         profile=profile,
         sampled_rows=sample.num_rows,
+        gaps=missing_patterns(variables),
         pairs=pairs,
         target=related,
         course=over_time(moments, variables) if moments is not None else None,

@@ -259,6 +259,13 @@ def test_time_buckets_hold_the_rows():
     assert len(found.course.means["delay"]) == 30
 
 
+def test_columns_that_are_missing_together_are_told():
+    table = pa.table({"a": [1.0, None, None, 4.0, None], "b": ["x", None, None, "x", "y"], "c": [1, 2, 3, 4, 5]})
+    found = analysis(table)
+    assert [(gap.columns, gap.row_count) for gap in found.gaps] == [(("a", "b"), 2), (("a",), 1)]
+    assert any("Missing together" in text for text in checked(found).texts)
+
+
 def test_columns_that_cannot_be_used_are_told():
     table = flights(100)
     with pytest.raises(NotFoundError, match="'lat'.*\n.*'late'"):
