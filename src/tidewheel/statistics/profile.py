@@ -17,8 +17,8 @@ from tidewheel.statistics.profile_summary import summarize_column
 class Profile:
     """A schema and what was observed of each column, in a size that does not depend on the number of rows.
 
-    A column takes some 20 to 150 kB, one of long texts up to a megabyte. `merge_profiles` of the parts of a table gives the profile of the table: exactly,
-    except moments (1e-9) and the counts of frequent texts (see `FrequentValues`).
+    A column takes some 20 to 150 kB, one of long texts up to a megabyte. `merge_profiles` of the parts of a table gives
+    the profile of the table: exactly, except moments (1e-9) and the counts of frequent texts (see `FrequentValues`).
 
     Args:
         columns: in the order of the table.
