@@ -55,6 +55,15 @@ def test_batches_are_bounded_and_complete(reference):
     assert pa.Table.from_batches(batches)["n"].to_pylist() == [0, 1, 2, 4, 5]
 
 
+def test_encoded_batches_are_the_same_rows(reference):
+    reader = TableReader(reference)
+    rows = [row for batch in reader.encoded_batches() for row in batch.to_pylist()]
+    assert rows == ROWS
+    assert next(reader.encoded_batches(["s"])).schema.names == ["s"]
+    with pytest.raises(SchemaMismatchError, match="'x'"):
+        next(reader.encoded_batches(["x"]))
+
+
 def test_sql_calls_the_table_this(reference):
     reader = TableReader(reference)
     assert reader.sql("select sum(n) total, count(m) known from this where s <> $s", {"s": "5"}).to_pylist() == [
