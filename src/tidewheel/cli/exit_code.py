@@ -15,7 +15,7 @@ CANCELLED = 130
 
 MEANINGS = {
     SUCCEEDED: "done",
-    FAILED: "a run, step or deployment failed",
+    FAILED: "a run, step, deployment or other engine failed",
     USAGE: "wrong arguments, configuration, definition or data; nothing was changed",
     NOT_FOUND: "a named thing does not exist",
     STOPPED: "a step stopped the run with a reason",
@@ -28,7 +28,7 @@ _BY_ERROR: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], in
     ((errors.ArtifactMissingError, errors.ArtifactCorruptError, errors.StorageError), STORAGE),
     (errors.NotFoundError, NOT_FOUND),
     ((errors.ConflictError, errors.ProtectedError), REFUSED),
-    ((errors.RunError, errors.StepError, errors.DeploymentError), FAILED),
+    ((errors.RunError, errors.StepError, errors.DeploymentError, errors.EngineError), FAILED),
 )
 
 _BY_RUN_STATUS = {"succeeded": SUCCEEDED, "stopped": STOPPED, "cancelled": CANCELLED}

@@ -102,7 +102,7 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
         allows_plain_text: lets a password or token go to another machine without encryption.
         session: options of the session, such as `schema`.
         headers: sent with each call, such as Dremio's `routing_queue`.
-        timeout_s: for the query to start, and for each further message.
+        timeout_s: for the engine to accept a query; a result may stream as long as it takes.
     """
 
     kind: Literal["flight-sql"] = "flight-sql"

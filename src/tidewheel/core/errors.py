@@ -155,6 +155,10 @@ class WorkspaceVersionError(TidewheelError, RuntimeError):
     """The workspace was written by a newer Tidewheel than this one."""
 
 
+class EngineError(TidewheelError, RuntimeError):
+    """Another SQL engine cannot be reached, refuses the user, or broke off in the middle of a result."""
+
+
 class SourceError(TidewheelError, RuntimeError):
     """The project's sources cannot be read: Git failed, or a file is no Python."""
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
@@ -74,10 +74,14 @@ def stream_sql(
     parameters: Parameters = None,
     threads: int | None = None,
     batch_rows: int = 65_536,
-) -> Iterator[pa.RecordBatch]:
+) -> Generator[pa.RecordBatch, None, None]:
     """As `run_sql`, batch by batch with bounded memory."""
     with _opened(query, references, threads) as connection:
-        yield from _run(connection, query, parameters).to_arrow_reader(batch_rows)
+        reader = _run(connection, query, parameters).to_arrow_reader(batch_rows)
+        try:
+            yield from reader
+        except (OSError, pa.ArrowException) as error:  # a stream passes DuckDB's errors on without their class
+            raise duckdb.Error(str(error)) from None
 
 
 @contextmanager
