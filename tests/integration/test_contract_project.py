@@ -50,7 +50,7 @@ def write(project, name, text, head=HEAD):
 def test_an_ingest_publishes_quarantines_and_tells_why(project):
     file = write(project, "a.csv", "1,a,1\n2,c,2\n3,b,7\n4,b,8\n")
     said = project.tidewheel("ingest", "readings", file)
-    assert "readings: 2 rows added from 1 files, 2 rows in quarantine" in said
+    assert "readings: 2 rows added from 1 file, 2 rows in quarantine" in said
     assert "kind.domain" in said
     assert "value.no seven" in said
     assert read_json(project.tidewheel("sql", "select id from readings order by 1", "--json")) == [
