@@ -59,7 +59,7 @@ _TYPES = {
     ),
     "bytes": ("builtins.bytes", "builtins.bytearray", "builtins.memoryview"),
     "file": ("pathlib.PurePath", "pathlib.Path", "pathlib._local.PurePath", "pathlib._local.Path"),
-    "arrow": ("pyarrow.lib.Table", "pyarrow.lib.RecordBatch"),
+    "arrow": ("pyarrow.lib.Table", "pyarrow.lib.RecordBatch", "pyarrow.lib.RecordBatchReader"),
     "pandas": (
         "pandas.DataFrame",
         "pandas.Series",

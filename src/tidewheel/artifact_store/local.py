@@ -19,6 +19,8 @@ from tidewheel.core.errors import ArtifactCorruptError, ArtifactMissingError, Pa
 from tidewheel.core.records import Artifact
 
 _HEX = frozenset("0123456789abcdef")
+_STORED_AS = {"pyarrow.lib.RecordBatchReader": "pyarrow.lib.Table"}
+"""Types that are another once they are stored."""
 _DIGEST_LENGTH = 64
 
 
@@ -53,7 +55,8 @@ class LocalArtifactStore:
             StorageError: the disk is full or read-only; nothing is left behind.
         """
         codec = self.codecs.for_value(value)
-        return self._write(lambda stream: codec.encode(value, stream), identity_of(codec), qualified_name(type(value)))
+        name = _STORED_AS.get(qualified_name(type(value)), qualified_name(type(value)))
+        return self._write(lambda stream: codec.encode(value, stream), identity_of(codec), name)
 
     def put_file(self, path: Path, codec: str = "file/1") -> Artifact:
         """Stores the bytes of a file as they are.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sized
+from typing import Any
 
 import click
 
@@ -44,20 +45,44 @@ def _count(files: Sized) -> str:
 @command("sql", example='tidewheel sql "select carrier, count(*) n from flights group by 1 order by n desc"')
 @click.argument("query")
 @click.option("--snapshot", "snapshots", multiple=True, metavar="TABLE@ID", help="Another snapshot than the current.")
+@click.option("--engine", help="Ask an engine that tidewheel.toml declares as [engines.NAME].")
+@click.option("--into", metavar="TABLE", help="Make the result the rows of TABLE, as a snapshot, and print none.")
 @click.option("--limit", default=100, show_default=True, help="Print at most so many rows; 0 for all.")
-def sql_command(query: str, snapshots: tuple[str, ...], limit: int, as_json: bool) -> None:
-    """Query the current snapshots of tables, or those named, with DuckDB's SQL."""
+def sql_command(
+    query: str, snapshots: tuple[str, ...], engine: str | None, into: str | None, limit: int, as_json: bool
+) -> None:
+    """Query the current snapshots of tables, or those named, with DuckDB's SQL, or another engine with its own."""
     named = dict(_parse_snapshot(one) for one in snapshots)
     with opened() as workspace:
-        result = workspace.sql(query, snapshots=named)
-        shown = result.slice(0, limit) if limit else result
-        if as_json:
-            print_json(shown.to_pylist())
+        if into is not None:
+            if named:
+                raise ParameterError("--snapshot and --into do not go together")
+            snapshot = workspace.extract(into, query, engine=engine)
+            told = f"{into}: snapshot {snapshot.snapshot_id} has {snapshot.row_count:,} rows"
+            print_json(snapshot) if as_json else click.echo(told)
             return
-        rows = [tuple(row.values()) for row in shown.to_pylist()]
-        print_table(result.column_names, rows, empty="no rows")
-        if len(shown) < len(result):
-            click.echo(f"... {len(result) - len(shown):,} more rows; --limit 0 prints all")
+        with workspace.stream_sql(query, snapshots=named, engine=engine) as reader:
+            shown, more = _first_rows(reader, limit, counts=engine is None)
+            names = reader.schema.names
+    if as_json:
+        print_json(shown)
+        return
+    print_table(names, [tuple(row.values()) for row in shown], empty="no rows")
+    if more:
+        click.echo(f"... {more} more rows; --limit 0 prints all")
+
+
+def _first_rows(reader: Any, limit: int, *, counts: bool) -> tuple[list[dict[str, Any]], str]:
+    """So many rows, all for 0, and how many more there are in words; those are not fetched unless they are counted."""
+    rows: list[dict[str, Any]] = []
+    more = 0
+    for batch in reader:
+        fitting = batch.slice(0, limit - len(rows)) if limit else batch
+        rows += fitting.to_pylist()
+        more += batch.num_rows - fitting.num_rows
+        if more and not counts:
+            return rows, "there are"
+    return rows, f"{more:,}" if more else ""
 
 
 def _parse_snapshot(text: str) -> tuple[str, int]:

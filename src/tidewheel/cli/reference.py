@@ -12,6 +12,7 @@ from tidewheel.cli.app import COMMANDS, SECTIONS, app
 
 ALSO = {
     "ingest": (5,),
+    "sql": (1, 5),
     "quarantine": (5,),
     "run": (1, 4, 130),
     "resume": (1, 4, 130),

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from tidewheel.core.config import DEFAULT_ENGINE
 from tidewheel.core.errors import DefinitionError
 from tidewheel.pipeline.parameters import to_json
-from tidewheel.pipeline.plan import NodeKind, OutputSpec
+from tidewheel.pipeline.plan import NodeKind, OutputSpec, StepOptions
 from tidewheel.pipeline.ref import Ref
 from tidewheel.pipeline.step_signature import SINGLE
 from tidewheel.pipeline.tracing import current_trace, is_inside_step
@@ -20,7 +21,7 @@ class Resolver(Protocol):
     def table(self, name: str, *, as_of: str | None = None) -> Any:
         """A table's snapshot."""
 
-    def sql(self, query: str, **parameters: Any) -> Any:
+    def sql(self, query: str, *, engine: str | None = None, **parameters: Any) -> Any:
         """A query's result."""
 
     def champion(self, model: str) -> Any:
@@ -64,20 +65,29 @@ def table(name: str, *, as_of: datetime | str | None = None) -> Any:
     return _node("table", name, "tidewheel.Table", {"name": name, "as_of": moment})
 
 
-def sql(query: str, **parameters: Any) -> Any:
+def sql(query: str, *, engine: str | None = None, **parameters: Any) -> Any:
     """The result of a query over tables' snapshots, as an Arrow table; its rows have the order that the query says.
 
+    Another engine is asked anew in each run, since its tables change without notice; what it answered is kept by its
+    digest, `tidewheel resume` takes it over, and steps after it are reused as long as the answer is the same.
+
     Args:
-        query: DuckDB's SQL; `$name` stands for a parameter.
+        query: DuckDB's SQL, or that of the engine; `$name` stands for a parameter.
+        engine: the name of an engine that `tidewheel.toml` declares as `[engines.NAME]`.
         parameters: their values.
 
     Raises:
         DefinitionError: called in the body of a step, or with no workspace open.
     """
     if current_trace() is None:
-        return open_workspace("sql").sql(query, **parameters)
+        elsewhere = {} if engine is None else {"engine": engine}
+        return open_workspace("sql").sql(query, **elsewhere, **parameters)
     arguments = {"query": query, "parameters": to_json(parameters)}
-    return _node("sql", "sql", "pyarrow.lib.Table", arguments, step="tidewheel.steps.data_extraction:extract")
+    if engine is None or engine == DEFAULT_ENGINE:
+        return _node("sql", "sql", "pyarrow.lib.Table", arguments, step="tidewheel.steps.data_extraction:extract")
+    step = "tidewheel.table_store.protocol:SqlEngine.stream"
+    arguments["engine"] = engine
+    return _node("sql", "sql", "pyarrow.lib.Table", arguments, step=step, options=StepOptions(is_cached=False))
 
 
 def champion(model: str) -> Any:
@@ -91,11 +101,18 @@ def champion(model: str) -> Any:
     return _node("champion", f"champion-{model}", "tidewheel.Champion", {"name": model})
 
 
-def _node(kind: NodeKind, name: str, type_name: str, arguments: dict[str, Any], step: str = "") -> Ref:
+def _node(
+    kind: NodeKind,
+    name: str,
+    type_name: str,
+    arguments: dict[str, Any],
+    step: str = "",
+    options: StepOptions = StepOptions(),
+) -> Ref:
     trace = current_trace()
     assert trace is not None
     output = OutputSpec(name=SINGLE, annotation=type_name.rpartition(".")[2], type_names=(type_name, "object"))
-    node = trace.add(kind, name, (output,), arguments=arguments, step=step)
+    node = trace.add(kind, name, (output,), arguments=arguments, step=step, options=options)
     return Ref(node.id, SINGLE, output.type_names)
 
 

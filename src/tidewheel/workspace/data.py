@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tidewheel.steps.data_ingestion import IngestResult
-    from tidewheel.table_store import TableReader
+    from tidewheel.table_store import TableReader, TableReference
 
 
 def ingest_files(stores: Stores, contracts: Contracts, table: str, files: Sequence[str | Path]) -> IngestResult:
@@ -60,13 +60,19 @@ def query(
         NotFoundError: a table, snapshot or column does not exist.
         ParameterError: the text is no query, or does not read a table of `snapshots`.
     """
-    from tidewheel.table_store import run_sql, tables_in
+    from tidewheel.table_store import run_sql
+
+    return run_sql(text, references_of(stores, text, snapshots), parameters=parameters)
+
+
+def references_of(stores: Stores, text: str, snapshots: Mapping[str, int] | None) -> dict[str, TableReference]:
+    """The snapshots that a query reads; see `query`."""
+    from tidewheel.table_store import tables_in
 
     named, read = dict(snapshots or {}), sorted(tables_in(text))
     if unread := sorted(set(named) - set(read)):
         raise ParameterError(f"the query does not read table {unread[0]!r}, of which a snapshot is named")
-    references = {name: stores.tables.reference(stores.tables.snapshot(name, id=named.get(name))) for name in read}
-    return run_sql(text, references, parameters=parameters)
+    return {name: stores.tables.reference(stores.tables.snapshot(name, id=named.get(name))) for name in read}
 
 
 def read_table(stores: Stores, name: str, *, as_of: str | None = None, snapshot: int | None = None) -> TableReader:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tidewheel.workspace.data import query as run_query
 from tidewheel.workspace.data import read_table
+from tidewheel.workspace.extraction import stream_query
 from tidewheel.workspace.features import Features
 from tidewheel.workspace.project import Project
 from tidewheel.workspace.stores import Stores
@@ -30,9 +30,10 @@ class NotebookReads:
         """A table's snapshot."""
         return read_table(self._stores, name, as_of=as_of)
 
-    def sql(self, query: str, **parameters: Any) -> pa.Table:
+    def sql(self, query: str, *, engine: str | None = None, **parameters: Any) -> pa.Table:
         """A query's result."""
-        return run_query(self._stores, query, parameters or None)
+        with stream_query(self._stores, query, parameters or None, engine=engine) as reader:
+            return reader.read_all()
 
     def join_features(
         self,

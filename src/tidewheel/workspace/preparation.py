@@ -21,6 +21,7 @@ from tidewheel.orchestrator.fork_loop import FORKABLE
 from tidewheel.pipeline import Plan, PlanNode
 from tidewheel.source_repository import Closure, lock_digest, read_runtime
 from tidewheel.workspace.declaration import Declared
+from tidewheel.workspace.engines import resolve_engine
 from tidewheel.workspace.project import CapturedSources, Project
 from tidewheel.workspace.stores import Stores
 
@@ -173,6 +174,8 @@ class Preparation:
             named = {table: int(number) for table, number in node.arguments["snapshots"].items()}
             tables = sorted({view["table"] for view in node.arguments["views"] if "table" in view})
             return {name: self._table(name, run, {**pinned, **named}) for name in tables}
+        if engine := node.arguments.get("engine"):
+            return {"engine": resolve_engine(self._stores.config, engine)}
         return {name: self._table(name, run, pinned) for name in sorted(tables_in(node.arguments["query"]))}
 
     def _table(self, name: str, run: Run, pinned: Mapping[str, int], *, as_of: str | None = None) -> ResolvedNode:

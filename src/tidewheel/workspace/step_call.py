@@ -40,6 +40,8 @@ class StepCall:
         inputs = {name: self._load(bound, self._hints.get(name)) for name, bound in self._request.inputs.items()}
         if self._request.kind == "features":
             return self._join_features(inputs)
+        if self._request.arguments.get("engine"):
+            return self._ask(inputs)
         if self._step is None:
             values = {"output": self._query(inputs)}
         else:
@@ -60,6 +62,15 @@ class StepCall:
         result, report = carry_out_join(inputs, self._request.arguments, threads=self._request.cpu)
         values = {"output": result, "report": report.to_dict()}
         return {name: self._store.put(value) for name, value in values.items()}, dict(report.metrics())
+
+    def _ask(self, inputs: dict[str, Any]) -> tuple[dict[str, Artifact], Metricbook]:
+        """Stores what another engine answers, batch by batch: from then on it stays as it is."""
+        from tidewheel.workspace.engines import engine_of
+
+        arguments = self._request.arguments
+        with engine_of(inputs["engine"]).stream(arguments["query"], arguments.get("parameters") or {}) as reader:
+            artifact = self._store.put(reader)
+        return {"output": artifact}, {"rows": float(artifact.summary["rows"])}
 
     def _query(self, tables: dict[str, Any]) -> Any:
         from tidewheel.steps.data_extraction import extract

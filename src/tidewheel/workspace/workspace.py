@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +15,7 @@ from tidewheel.core.records import EndpointState, Event, ModelVersion, RunStatus
 from tidewheel.orchestrator import Listener
 from tidewheel.orchestrator.progress import silent
 from tidewheel.pipeline import Plan, set_resolver
-from tidewheel.workspace import answers, champions, data, maintenance, profiles
+from tidewheel.workspace import answers, champions, data, extraction, maintenance, profiles
 from tidewheel.workspace.cause import request_event
 from tidewheel.workspace.contracts import Contracts
 from tidewheel.workspace.features import Features
@@ -189,14 +190,38 @@ class Workspace:
         table = self.table(name, snapshot=snapshot)
         return profiles.analyze_table(self.stores, table, reference=reference, target=target, time=time)
 
-    def sql(self, query: str, *, snapshots: Mapping[str, int] | None = None, **parameters: Any) -> pa.Table:
-        """One query over the current snapshots of the tables that it names.
+    def sql(
+        self,
+        query: str,
+        *,
+        snapshots: Mapping[str, int] | None = None,
+        engine: str | None = None,
+        **parameters: Any,
+    ) -> pa.Table:
+        """One query over the current snapshots of the tables that it names, or of another engine.
 
         Args:
             snapshots: other snapshots, by table.
+            engine: the name of one that the project declares; DuckDB by default.
             parameters: values for `$name` in the query.
         """
-        return data.query(self.stores, query, parameters or None, snapshots)
+        with self.stream_sql(query, snapshots=snapshots, engine=engine, **parameters) as reader:
+            return reader.read_all()
+
+    def stream_sql(
+        self,
+        query: str,
+        *,
+        snapshots: Mapping[str, int] | None = None,
+        engine: str | None = None,
+        **parameters: Any,
+    ) -> AbstractContextManager[pa.RecordBatchReader]:
+        """As `sql`, batch by batch with bounded memory, to be read in a `with` block."""
+        return extraction.stream_query(self.stores, query, parameters or None, engine=engine, snapshots=snapshots)
+
+    def extract(self, table: str, query: str, *, engine: str | None = None, **parameters: Any) -> Snapshot:
+        """Makes the result of a query the rows of a table, in one commit; see `sql` for the arguments."""
+        return extraction.extract_into(self.stores, self.contracts, table, query, parameters or None, engine=engine)
 
     def versions(self, model: str | None = None) -> Sequence[ModelVersion]:
         """Registered versions, the newest first, of one model when given.

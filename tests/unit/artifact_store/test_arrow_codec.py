@@ -185,3 +185,31 @@ def test_a_type_without_a_canonical_form_is_refused_by_its_column(tmp_path, colu
     with pytest.raises(ParameterError, match="column 'odd' cannot be stored"):
         store.put(pa.table({"fine": [1], "odd": column}))
     assert store.list_digests() == []
+
+
+@pytest.mark.parametrize("rows", [0, 1, 6, 7, 20])
+def test_a_stream_is_stored_as_the_table_that_it_makes_up(tmp_path, monkeypatch, rows):
+    monkeypatch.setattr(arrow_codec, "BATCH_ROWS", 7)
+    store = LocalArtifactStore(tmp_path)
+    table = pa.table({"n": range(rows), "s": pa.array(["x", None] * rows).slice(0, rows)})
+    for size in (1, 3, 50):
+        stored = store.put(pa.RecordBatchReader.from_batches(table.schema, table.to_batches(size)))
+        assert stored == store.put(table)
+    assert store.load(stored) == table
+
+
+def test_dictionaries_of_a_stream_are_stored_as_their_values(tmp_path):
+    batches = [pa.record_batch({"s": pa.array(values).dictionary_encode()}) for values in (["a", "b"], ["c", None])]
+    store = LocalArtifactStore(tmp_path)
+    stored = store.put(pa.RecordBatchReader.from_batches(batches[0].schema, batches))
+    assert stored == store.put(pa.table({"s": ["a", "b", "c", None]}))
+
+
+def test_a_stream_that_breaks_off_leaves_nothing_behind(tmp_path):
+    def broken():
+        yield pa.record_batch({"n": [1]})
+        raise ParameterError("broken off")
+
+    with pytest.raises(ParameterError, match="broken off"):
+        LocalArtifactStore(tmp_path).put(pa.RecordBatchReader.from_batches(pa.schema([("n", pa.int64())]), broken()))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
