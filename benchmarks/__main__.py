@@ -22,6 +22,7 @@ BENCHES = (
     "many_steps",
     "many_runs",
     "append_rows",
+    "many_appends",
     "contract_check",
     "sql_on_snapshot",
     "profile_table",

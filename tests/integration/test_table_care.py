@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from tidewheel.cli.app import app
 from tidewheel.core.clock import utc_now
 from tidewheel.core.errors import NotFoundError
+from tidewheel.loop import tick
 from tidewheel.metadata_store import Pin
 from tidewheel.table_store import PyIcebergTableStore
 from tidewheel.workspace import open_workspace
@@ -167,3 +168,17 @@ def test_an_unknown_table_is_told_and_nothing_recorded(project):
         with pytest.raises(NotFoundError, match="'flihgts'"):
             workspace.maintain("flihgts")
         assert workspace.runs(pipeline="compact") == []
+
+
+def test_a_tick_cares_for_tables_only_when_it_is_told_to_and_enough_was_added(project):
+    config = project / "tidewheel.toml"
+    config.write_text(config.read_text().replace('name = "care"', 'name = "care"\nmodules = ["nothing"]'))
+    (project / "nothing.py").write_text("")
+    with open_workspace(project) as workspace:
+        fill(workspace, appends=30)
+        assert "cared for" not in str(tick(workspace).lines)
+    config.write_text(config.read_text() + "is_maintained_by_tick = true\n")
+    with open_workspace(project) as workspace:
+        assert "table t is cared for" in tick(workspace).lines
+        assert len(workspace.snapshots("t")) == 2
+        assert "cared for" not in str(tick(workspace).lines)

@@ -81,7 +81,7 @@ class TablesConfig(msgspec.Struct, frozen=True, kw_only=True):
         is_maintained_by_tick: whether `tidewheel tick` cares for tables to which enough was added.
     """
 
-    keep_snapshots: Annotated[int, msgspec.Meta(ge=1)] = 50
+    keep_snapshots: Annotated[int, msgspec.Meta(ge=1)] = 30
     keep_days: Annotated[float, msgspec.Meta(ge=0)] = 30.0
     orphan_hours: Annotated[float, msgspec.Meta(ge=1)] = 72.0
     min_files: Annotated[int, msgspec.Meta(ge=2)] = 8

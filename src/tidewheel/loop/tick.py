@@ -23,6 +23,7 @@ from tidewheel.orchestrator.progress import silent
 from tidewheel.workspace import Workspace
 from tidewheel.workspace.champions import follow, local_deployment
 from tidewheel.workspace.declaration import ModelDeclaration
+from tidewheel.workspace.maintenance import maintain_due
 from tidewheel.workspace.mirror import mirror_models
 from tidewheel.workspace.views import RunView
 
@@ -95,6 +96,7 @@ class _Tick:
         promoted = self._run_and_promote(models)
         self._reconcile(models)
         self._step(self._mirror)
+        self._step(self._care)
         return TickReport(
             at=self._stores.clock.now(),
             lines=tuple(self._lines) or ("nothing to do",),
@@ -164,6 +166,11 @@ class _Tick:
     def _mirror(self) -> None:
         for line in mirror_models(self._stores):
             self._say(f"MLflow: {line}")
+
+    def _care(self) -> None:
+        if self._stores.config.tables.is_maintained_by_tick:
+            for result in maintain_due(self._stores):
+                self._say(f"table {result.table} is cared for")
 
     def _step(self, act: Callable[[], None]) -> None:
         """What goes wrong here does not end the tick."""

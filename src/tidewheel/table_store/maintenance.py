@@ -16,7 +16,7 @@ class MaintenancePolicy(Record, frozen=True, kw_only=True):
         min_files: fewer small files beside each other are not worth a new file.
     """
 
-    keep_snapshots: int = 50
+    keep_snapshots: int = 30
     keep_days: float = 30.0
     orphan_hours: float = 72.0
     min_files: int = 8

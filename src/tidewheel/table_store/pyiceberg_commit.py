@@ -17,6 +17,8 @@ from typing import TypeVar
 
 from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException, ValidationException
 from pyiceberg.table import Table, TableProperties, Transaction
+from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table.update import TableUpdate, _apply_table_update, _TableMetadataUpdateContext
 
 from tidewheel.core.errors import ConflictError, StorageError
 
@@ -25,6 +27,28 @@ _FIRST_WAIT_S = 0.01
 _LONGEST_WAIT_S = 0.5
 
 T = TypeVar("T")
+
+
+class _Transaction(Transaction):
+    """Puts the table as it will be together once for each change, where PyIceberg copies all of it at each look.
+
+    With a hundred snapshots these copies are two thirds of the time of a commit. Nobody alters what they are given, and
+    the catalog puts the result together by itself.
+    """
+
+    _seen: tuple[TableMetadata, tuple[TableUpdate, ...], TableMetadata] | None = None
+
+    @property
+    def table_metadata(self) -> TableMetadata:
+        before, updates = self._table.metadata, self._updates
+        if not updates:
+            return before
+        if self._seen is None or self._seen[0] is not before or self._seen[1] is not updates:
+            after, context = before, _TableMetadataUpdateContext()
+            for update in updates:
+                after = _apply_table_update(update, after, context)
+            self._seen = (before, updates, after)
+        return self._seen[2]
 
 
 def commit(load: Callable[[], Table], change: Callable[[Transaction], T], *, what: str) -> tuple[Table, T]:
@@ -50,7 +74,7 @@ def commit(load: Callable[[], Table], change: Callable[[Transaction], T], *, wha
                 table = load()
                 # In this copy only: the attempts are ours, since PyIceberg's would skip what `change` looks at.
                 table.metadata.properties[TableProperties.COMMIT_NUM_RETRIES] = "0"
-                transaction = Transaction(table)
+                transaction = _Transaction(table)
                 result = change(transaction)
                 return transaction.commit_transaction(), result
             except (CommitFailedException, ValidationException) as error:

@@ -31,7 +31,7 @@ from tidewheel.table_store.pyiceberg_snapshots import SnapshotReader
 _CONTENTS_PER_FILE = 10_000
 """So that a footer stays below a megabyte."""
 
-_COMMITS_BETWEEN = 50
+_COMMITS_BETWEEN = 25
 
 
 class PyIcebergMaintenance:

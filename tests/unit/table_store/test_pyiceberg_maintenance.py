@@ -217,7 +217,7 @@ def test_orphans_wait_for_the_time_of_grace_and_strangers_files_stay(store, tmp_
 def test_maintenance_is_due_after_many_commits_only(store):
     filled(store, appends=10)
     assert not store.maintenance.is_due("t", POLICY)
-    for number in range(45):
+    for number in range(20):
         store.append("t", rows(number))
     assert store.maintenance.is_due("t", POLICY)
     store.maintenance.compact("t", POLICY)
