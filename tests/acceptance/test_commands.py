@@ -190,7 +190,7 @@ def test_deploy_predict_and_undeploy_use_the_declared_endpoint(life):
     assert "'y'" in life.tell("predict", "toy", "-", text='[{"y": 1}]', code=2)
     assert "holds no JSON" in life.tell("predict", "toy", "-", text="{", code=2)
     assert "did you mean 'live'?" in life.tell("predict", "liev", "-", text='[{"x": 1}]', code=3)
-    assert life.json("undeploy", "toy") == {"endpoint": "toy", "status": "down"}
+    assert life.json("undeploy", "toy") == {"endpoint": "live", "status": "down"}
     assert life.json("status")["endpoints"] == []
     assert life.tell("undeploy", "toy", code=3)
     assert life.json("deploy", "toy")["endpoint"] == "live"

@@ -50,6 +50,12 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty:
         click.echo(_coloured(line, row, colour))
 
 
+def print_left(left: Mapping[str, str]) -> None:
+    """Tells of endpoints that a model has left, and how to end them."""
+    for old, new in left.items():
+        click.echo(f"endpoint {old} was left for {new} and still answers: `tidewheel undeploy {old}` takes it down")
+
+
 def print_facts(facts: Mapping[str, Any]) -> None:
     """Prints names and values, one a line; empty values are left out."""
     shown = {name: format_cell(value) for name, value in facts.items() if value not in (None, "", (), {}, [])}

@@ -11,7 +11,7 @@ import click
 from tidewheel.cli import exit_code
 from tidewheel.cli.arguments import parse_parameter_options
 from tidewheel.cli.command import command, opened
-from tidewheel.cli.output import print_facts, print_json, print_table
+from tidewheel.cli.output import print_facts, print_json, print_left, print_table
 from tidewheel.cli.progress import ProgressPrinter
 from tidewheel.core.errors import NotFoundError, ParameterError, StorageError
 from tidewheel.core.records import RunStatus
@@ -97,11 +97,13 @@ def status_command(as_json: bool) -> None:
         runs = workspace.runs(status="running")
         endpoints = workspace.endpoints()
         if as_json:
-            print_json({"runs": [run.record for run in runs], "endpoints": endpoints})
+            left = workspace.left_endpoints()
+            print_json({"runs": [run.record for run in runs], "endpoints": endpoints, "left_endpoints": left})
             return
         print_table(RUN_COLUMNS, [_run_row(run) for run in runs], empty="no run is going on")
         rows = [(one.endpoint, one.place, one.version, one.status, one.url) for one in endpoints]
         print_table(("endpoint", "place", "version", "status", "url"), rows, empty="no endpoint is deployed")
+        print_left(workspace.left_endpoints())
 
 
 @command("show", example="tidewheel show latest")

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from tidewheel.cli.command import command, opened
-from tidewheel.cli.output import print_json, print_table
+from tidewheel.cli.output import print_json, print_left, print_table
 from tidewheel.core.errors import ParameterError, UnreadableFileError
 
 
@@ -24,17 +24,18 @@ def deploy_command(model: str, place: str, version: int | None, as_json: bool) -
         state = workspace.deploy(model, version=version)
         if as_json:
             print_json(state)
-        else:
-            click.echo(f"{model} v{state.version} answers at {state.url}/v2/models/{model}/infer")
+            return
+        click.echo(f"{model} v{state.version} answers at {state.url}/v2/models/{model}/infer")
+        print_left({old: new for old, new in workspace.left_endpoints().items() if new == state.endpoint})
 
 
 @command("undeploy", example="tidewheel undeploy flight-delay")
 @click.argument("model")
 def undeploy_command(model: str, as_json: bool) -> None:
-    """Take MODEL's endpoint down."""
+    """Take MODEL's endpoint down, or the endpoint of this name."""
     with opened() as workspace:
-        workspace.undeploy(model)
-        print_json({"endpoint": model, "status": "down"}) if as_json else click.echo(f"{model} is down")
+        endpoint = workspace.undeploy(model)
+        print_json({"endpoint": endpoint, "status": "down"}) if as_json else click.echo(f"{endpoint} is down")
 
 
 @command("predict", example="tidewheel predict flight-delay --example | tidewheel predict flight-delay -")

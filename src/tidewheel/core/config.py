@@ -125,12 +125,14 @@ class ServingConfig(msgspec.Struct, frozen=True, kw_only=True):
         host: the address that it listens on.
         port: 0 for any free port.
         segment_rows: predictions after which a log segment is closed.
+        answered_days: how long a prediction id is known: one that is repeated later is asked anew.
         max_body_bytes: larger requests are refused.
     """
 
     host: str = "127.0.0.1"
     port: Port = 0
     segment_rows: Annotated[int, msgspec.Meta(ge=1)] = 10_000
+    answered_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)] = 30
     max_body_bytes: Annotated[int, msgspec.Meta(ge=1024)] = 8 << 20
 
 

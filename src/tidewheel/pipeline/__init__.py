@@ -16,7 +16,7 @@ from tidewheel.pipeline.parameters import (
 from tidewheel.pipeline.pipeline import Pipeline, pipeline
 from tidewheel.pipeline.plan import InputSpec, OutputSpec, Plan, PlanNode, StepOptions
 from tidewheel.pipeline.ref import Ref
-from tidewheel.pipeline.sources import champion, set_resolver, sql, table
+from tidewheel.pipeline.sources import champion, release_resolver, set_resolver, sql, table
 from tidewheel.pipeline.step import Step, step
 from tidewheel.pipeline.tracing import inside_step, is_inside_step
 
@@ -48,6 +48,7 @@ __all__ = [
     "is_inside_step",
     "parse_parameters",
     "pipeline",
+    "release_resolver",
     "set_resolver",
     "sql",
     "step",

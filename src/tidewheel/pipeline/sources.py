@@ -48,6 +48,13 @@ def set_resolver(resolver: Resolver | None) -> None:
     _resolver = resolver
 
 
+def release_resolver(resolver: Resolver) -> None:
+    """Lets `table`, `sql` and `champion` read from this workspace no longer; another one that they read from stays."""
+    global _resolver
+    if _resolver is resolver:
+        _resolver = None
+
+
 def table(name: str, *, as_of: datetime | str | None = None) -> Any:
     """A table's snapshot: in a pipeline a node that is pinned when the run starts, in a notebook the snapshot itself.
 

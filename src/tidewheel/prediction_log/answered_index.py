@@ -1,32 +1,45 @@
 """Which prediction ids were answered, and how: so that the log holds each once and a repeated one is answered alike.
 
 One SQLite file beside the segments. A segment's rows enter it when the segment is closed, by whoever closes or moves
-it, and before it is removed; the rows of the open segment are known to its writer alone.
+it, and before it is removed; the rows of the open segment are known to its writer alone. Ids are forgotten when they
+are old, so the file does not grow with all that was ever answered.
 """
 
 from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from tidewheel.core.clock import utc_now
 from tidewheel.core.errors import StorageError
 from tidewheel.core.records import Prediction
 
 FILE = "answered.db"
 _TIMEOUT_S = 30.0
 _MOST_VARIABLES = 500
+_MOST_FORGOTTEN = 5_000  # in one transaction: a server that closes its segment waits for it
 _COLUMNS = "id, version, package_digest, question, outputs"
 _SCHEMA = """
 create table if not exists answered (
     model text not null, id text not null, segment text not null, version integer not null,
-    package_digest text not null, question blob not null, outputs blob not null, primary key (model, id)
+    package_digest text not null, question blob not null, outputs blob not null, recorded_at integer not null,
+    primary key (model, id)
 ) without rowid
+"""
+_BY_TIME = "create index if not exists answered_by_time on answered (recorded_at)"
+_INSERT = "insert or ignore into answered values (?, ?, ?, ?, ?, ?, ?, ?)"
+_OLDEST = f"""
+delete from answered where (model, id) in (
+    select model, id from answered where recorded_at < ? and segment not in (select value from json_each(?))
+    order by recorded_at limit {_MOST_FORGOTTEN}
+)
 """
 
 
@@ -92,15 +105,11 @@ class AnsweredIndex:
         Raises:
             StorageError: the file cannot be written or is damaged; nothing was entered.
         """
-        rows = [(one, answered_of(one)) for one in predictions]
-        values = [
-            (one.model, one.id, segment, known.version, known.package_digest, known.question, _encode(known.outputs))
-            for one, known in rows
-        ]
+        values = [_row_of(one, segment) for one in predictions]
         seen: set[tuple[str, str]] = set()
         with self._open() as connection, connection:
             connection.execute("begin immediate")
-            connection.executemany("insert or ignore into answered values (?, ?, ?, ?, ?, ?, ?)", values)
+            connection.executemany(_INSERT, values)
             owned = []
             for one in predictions:
                 owner = connection.execute(
@@ -127,6 +136,25 @@ class AnsweredIndex:
                 for name, version, package, question, outputs in connection.execute(query, (model, *part)):
                     found[name] = Answered(version, package, question, msgspec.json.decode(outputs))
         return found
+
+    def forget(self, before: datetime, *, but_of: Collection[str] = ()) -> int:
+        """Removes the ids that were answered earlier, in transactions of milliseconds; returns their number.
+
+        Killed in the middle it has removed some of them, the oldest first.
+
+        Args:
+            but_of: segments whose rows are kept all the same: one that the table does not hold yet owns its ids.
+
+        Raises:
+            StorageError: the file cannot be written or is damaged.
+        """
+        if not self._path.exists():
+            return 0
+        forgotten, kept = 0, msgspec.json.encode(sorted(but_of)).decode()
+        with self._open() as connection:
+            while (count := connection.execute(_OLDEST, (int(before.timestamp()), kept)).rowcount) > 0:
+                forgotten += count
+        return forgotten
 
     def close(self) -> None:
         """Lets go of the file; the index can be used again."""
@@ -156,11 +184,30 @@ class AnsweredIndex:
             connection.execute("pragma journal_mode = wal")
             connection.execute("pragma synchronous = normal")
             connection.execute(_SCHEMA)
+            _add_time(connection)
+            connection.execute(_BY_TIME)
         except sqlite3.Error:
             connection.close()
             raise
         return connection
 
 
-def _encode(outputs: Mapping[str, Any]) -> bytes:
-    return msgspec.json.encode(outputs)
+def _add_time(connection: sqlite3.Connection) -> None:
+    """Files of earlier versions say no time: what they hold counts as answered now, and so is kept long enough."""
+    if _has_time(connection):
+        return
+    connection.execute("begin immediate")
+    if not _has_time(connection):  # nobody was first
+        now = int(utc_now().timestamp())
+        connection.execute(f"alter table answered add column recorded_at integer not null default {now}")
+    connection.execute("commit")
+
+
+def _has_time(connection: sqlite3.Connection) -> bool:
+    return "recorded_at" in {row[1] for row in connection.execute("pragma table_info(answered)")}
+
+
+def _row_of(prediction: Prediction, segment: str) -> tuple[Any, ...]:
+    known = answered_of(prediction)
+    answer = (known.version, known.package_digest, known.question, msgspec.json.encode(known.outputs))
+    return (prediction.model, prediction.id, segment, *answer, int(prediction.recorded_at.timestamp()))

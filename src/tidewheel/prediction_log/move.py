@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -15,7 +16,13 @@ from tidewheel.core.records import Prediction, Snapshot
 from tidewheel.core.records.record import Record
 from tidewheel.metadata_store import Segment, SegmentStore
 from tidewheel.prediction_log.answered_index import AnsweredIndex
-from tidewheel.prediction_log.segments import closed_segments, read_segment, segment_id
+from tidewheel.prediction_log.segments import (
+    DAMAGED_SUFFIX,
+    closed_segments,
+    read_segment,
+    segment_id,
+    unmoved_segments,
+)
 from tidewheel.table_store import PyIcebergTableStore
 
 TABLE = "predictions"
@@ -73,7 +80,7 @@ def move_segments(folder: Path, tables: PyIcebergTableStore, segments: SegmentSt
                 except FileNotFoundError:  # another mover was first
                     continue
                 except (msgspec.DecodeError, UnicodeDecodeError):
-                    path.replace(path.with_suffix(".bad"))
+                    path.replace(path.with_suffix(DAMAGED_SUFFIX))
                     damaged.append(identifier)
                     continue
                 is_first = index.add(identifier, predictions)
@@ -84,6 +91,18 @@ def move_segments(folder: Path, tables: PyIcebergTableStore, segments: SegmentSt
                 rows, repeated = rows + len(table), repeated + len(predictions) - len(table)
             path.unlink(missing_ok=True)
     return MoveResult(rows=rows, segment_ids=tuple(moved), repeated=repeated, damaged=tuple(damaged), snapshot=snapshot)
+
+
+def forget_answered(folder: Path, *, days: int) -> int:
+    """Lets the ids go that were answered longer ago, in days; returns their number.
+
+    An id is known for that long at least, by the wall clock, and for as long as its segment waits to be moved.
+
+    Raises:
+        StorageError: the index cannot be written.
+    """
+    with closing(AnsweredIndex(folder)) as index:
+        return index.forget(utc_now() - timedelta(days=days), but_of=unmoved_segments(folder))
 
 
 def _moved(identifier: str, snapshot: Snapshot, table: pa.Table) -> Segment:

@@ -13,10 +13,18 @@ from tidewheel.core.records import Prediction
 from tidewheel.prediction_log.answered_index import AnsweredIndex
 from tidewheel.prediction_log.segment_writer import CLOSED_SUFFIX, OPEN_SUFFIX
 
+DAMAGED_SUFFIX = ".bad"
+
 
 def closed_segments(folder: Path) -> list[Path]:
     """Segments that are complete, the oldest first."""
     return sorted(path for path in folder.glob(f"*{CLOSED_SUFFIX}") if not path.name.endswith(OPEN_SUFFIX))
+
+
+def unmoved_segments(folder: Path) -> set[str]:
+    """The ids of all segments that the folder holds: open, closed, or set aside as damaged."""
+    suffixes = (OPEN_SUFFIX, CLOSED_SUFFIX, DAMAGED_SUFFIX)
+    return {segment_id(path) for path in folder.iterdir() if path.name.endswith(suffixes)}
 
 
 def recover(folder: Path) -> list[Path]:

@@ -61,9 +61,10 @@ def add_labels(stores: Stores, files: Sequence[str | Path]) -> int:
 def collect_predictions(stores: Stores) -> int:
     """Moves the prediction log into the table `predictions`, each segment exactly once; returns the number of rows.
 
-    Living endpoints close their segments first, so that what was answered before is among them.
+    Living endpoints close their segments first, so that what was answered before is among them. Prediction ids that
+    are older than `serving.answered_days` are forgotten.
     """
-    from tidewheel.prediction_log.move import move_segments
+    from tidewheel.prediction_log.move import forget_answered, move_segments
     from tidewheel.prediction_log.segments import closed_segments, recover
 
     folder = stores.folder / "prediction_log"
@@ -74,6 +75,7 @@ def collect_predictions(stores: Stores) -> int:
         if state.is_alive:
             place.close_segments(state.endpoint)
     recover(folder)
+    forget_answered(folder, days=stores.config.serving.answered_days)
     if not closed_segments(folder):
         return 0
     with record_operation(stores, "collect", {}, request_event(stores, "collect", {})) as operation:

@@ -139,23 +139,32 @@ def endpoint_of(stores: Stores, name: str) -> str:
     return max(deployed, key=lambda one: one.recorded_at).endpoint if deployed else name
 
 
-def undeploy(stores: Stores, name: str, event: Event) -> None:
-    """Takes an endpoint down, in the desired state first.
+def left_endpoints(stores: Stores) -> dict[str, str]:
+    """Endpoints whose model was deployed to another one later: that one, by their names."""
+    active = sorted(stores.deployments.active(PLACE), key=lambda one: one.recorded_at)
+    newest = {one.model: one.endpoint for one in active}
+    return {one.endpoint: newest[one.model] for one in active if one.endpoint != newest[one.model]}
+
+
+def undeploy(stores: Stores, name: str, event: Event) -> str:
+    """Takes an endpoint down, in the desired state first; returns its name.
 
     Args:
-        name: the endpoint's, or the model's that is deployed there.
+        name: the endpoint's; where there is none of this name, the model's that is deployed.
 
     Raises:
         NotFoundError: no endpoint of this name is deployed.
     """
-    endpoint = endpoint_of(stores, name)
-    active = stores.deployments.find_active(PLACE, endpoint)
+    active = stores.deployments.find_active(PLACE, name)
+    endpoint = active.endpoint if active else endpoint_of(stores, name)
+    active = active or stores.deployments.find_active(PLACE, endpoint)
     if active is None:
         known = [one.endpoint for one in stores.deployments.active(PLACE)]
         raise NotFoundError("endpoint", endpoint, known=known)
     with record_operation(stores, "undeploy", {"endpoint": endpoint, "place": PLACE}, event):
         stores.deployments.take_down(active.id, event_id=event.id, reason="on request", at=stores.clock.now())
         local_deployment(stores).take_down(endpoint)
+    return endpoint
 
 
 def local_deployment(stores: Stores) -> LocalDeployment:

@@ -71,11 +71,30 @@ def _import_declarations(
             if isinstance(value, Pipeline):
                 pipelines[value.name] = value
             elif isinstance(value, Model):
-                models[value.name] = value
+                if models.setdefault(value.name, value) is not value:
+                    raise DefinitionError(f"two models are called {value.name!r}", (), where=f"module {name!r}")
                 pipelines.setdefault(value.pipeline.name, value.pipeline)
             elif isinstance(value, FeatureView | OnDemandView) and views.setdefault(value.name, value) != value:
                 raise DefinitionError(f"two feature views are called {value.name!r}", (), where=f"module {name!r}")
+    _check_endpoints(models)
     return pipelines, models, views
+
+
+def _check_endpoints(models: dict[str, Model]) -> None:
+    """One endpoint serves one model, and a name means one endpoint: `tidewheel undeploy NAME` is never in doubt."""
+    problems: list[str] = []
+    owners: dict[str, str] = {}
+    for name, model in models.items():
+        endpoint = model.endpoint or name
+        if endpoint in owners:
+            problems.append(f"models {owners[endpoint]!r} and {name!r} have the endpoint {endpoint!r}")
+        elif endpoint != name and endpoint in models:
+            problems.append(f"endpoint {endpoint!r} of model {name!r} has the name of another model")
+        owners.setdefault(endpoint, name)
+    if problems:
+        raise DefinitionError(
+            "models get in each other's way", problems, next_step="give each its own name in Model(endpoint=...)"
+        )
 
 
 def _declare_contracts(modules: tuple[str, ...]) -> dict[str, TableContract]:

@@ -14,7 +14,7 @@ from tidewheel.core.errors import ConfigError, NotFoundError, TidewheelError
 from tidewheel.core.records import EndpointState, Event, ModelVersion, RunStatus, Signal, Snapshot
 from tidewheel.orchestrator import Listener
 from tidewheel.orchestrator.progress import silent
-from tidewheel.pipeline import Plan, set_resolver
+from tidewheel.pipeline import Plan, release_resolver, set_resolver
 from tidewheel.workspace import answers, champions, data, extraction, maintenance, profiles
 from tidewheel.workspace.cause import request_event
 from tidewheel.workspace.contracts import Contracts
@@ -51,6 +51,7 @@ class Workspace:
         self.project = Project(config, self.stores)
         self.contracts = Contracts(self.stores, self.project)
         self.quarantine = QuarantineDesk(self.stores, self.contracts)
+        self.reads = NotebookReads(self.stores, self.project)
         self._running = Running(self.stores, self.project)
 
     @cached_property
@@ -280,13 +281,21 @@ class Workspace:
         event = event or request_event(self.stores, model, {"version": version})
         return champions.deploy(self.stores, model, self._endpoint(model), event, version=version)
 
-    def undeploy(self, model: str) -> None:
-        """Takes a model's endpoint down; the endpoint's own name will do, too."""
-        champions.undeploy(self.stores, model, request_event(self.stores, model, {}))
+    def undeploy(self, model: str) -> str:
+        """Takes a model's endpoint down, or the endpoint of this name; returns the endpoint's name."""
+        return champions.undeploy(self.stores, model, request_event(self.stores, model, {}))
 
     def endpoints(self) -> Sequence[EndpointState]:
         """What answers where, as it really is now."""
         return champions.local_deployment(self.stores).list()
+
+    def left_endpoints(self) -> dict[str, str]:
+        """Endpoints that still answer for a model that was deployed to another one since: that one, by their names.
+
+        A model moves when its `Model(endpoint=)` changes. The old endpoint stays until `undeploy`, so that who asks
+        there can move first; promotions no longer reach it.
+        """
+        return champions.left_endpoints(self.stores)
 
     def predict(
         self,
@@ -374,7 +383,8 @@ class Workspace:
         return self.stores.signals.list(model=model, limit=limit)
 
     def close(self) -> None:
-        """Gives back what is held open; the workspace can be used again."""
+        """Gives back what is held open; the workspace can be used again, `table(...)` no longer reads from it."""
+        release_resolver(self.reads)
         self.features.close()
         self.stores.close()
 
@@ -405,5 +415,5 @@ def open_workspace(path: str | Path = ".") -> Workspace:
             next_step="run `tidewheel init` in a project, or `tidewheel new NAME`",
         )
     workspace = Workspace(read_config(root))
-    set_resolver(NotebookReads(workspace.stores, workspace.project))
+    set_resolver(workspace.reads)
     return workspace

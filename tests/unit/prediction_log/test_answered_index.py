@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import UTC, datetime
+import threading
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,7 @@ from tidewheel.prediction_log.answered_index import FILE, AnsweredIndex, digest_
 AT = datetime(2013, 4, 1, tzinfo=UTC)
 
 
-def prediction(name: str, model: str = "m", version: int = 1, **inputs) -> Prediction:
+def prediction(name: str, model: str = "m", version: int = 1, recorded_at: datetime = AT, **inputs) -> Prediction:
     return Prediction(
         id=name,
         request_id="r",
@@ -29,7 +30,7 @@ def prediction(name: str, model: str = "m", version: int = 1, **inputs) -> Predi
         outputs={"probability": 0.1 + 0.2},
         score=0.1 + 0.2,
         at=AT,
-        recorded_at=AT,
+        recorded_at=recorded_at,
     )
 
 
@@ -79,6 +80,52 @@ def test_a_failed_entry_enters_nothing(tmp_path):
     with pytest.raises(StorageError):
         index.add("s1", [prediction("a"), prediction("b")])
     assert index.find("m", ["a", "b"]) == {}
+
+
+def test_what_is_older_is_forgotten_and_nothing_else(tmp_path):
+    index = AnsweredIndex(tmp_path)
+    assert index.forget(AT) == 0
+    days = [prediction(f"p{day}", recorded_at=AT + timedelta(days=day)) for day in range(10)]
+    index.add("s1", days)
+    index.add("waits", [prediction("w")])
+    assert index.forget(AT + timedelta(days=4), but_of={"waits", "other"}) == 4
+    assert set(index.find("m", [one.id for one in days] + ["w"])) == {"w", *(f"p{day}" for day in range(4, 10))}
+    assert index.forget(AT + timedelta(days=4), but_of={"waits"}) == 0
+    assert index.add("s2", [days[0], days[5]]) == [True, False]
+
+
+def test_any_number_of_ids_is_forgotten_while_a_writer_goes_on(tmp_path):
+    index = AnsweredIndex(tmp_path)
+    index.add("old", [prediction(f"p{number}") for number in range(20_001)])
+    fresh = [prediction(f"f{number}", recorded_at=AT + timedelta(days=2)) for number in range(50)]
+
+    def write() -> None:
+        own = AnsweredIndex(tmp_path)
+        for one in fresh:
+            assert own.add(f"s-{one.id}", [one]) == [True]
+        own.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert index.forget(AT + timedelta(days=1)) == 20_001
+    writer.join()
+    assert set(index.find("m", ["p0", "p20000", *(one.id for one in fresh)])) == {one.id for one in fresh}
+
+
+def test_an_index_of_an_earlier_version_keeps_its_ids_for_the_whole_time_from_now_on(tmp_path):
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        connection.execute(
+            "create table answered (model text not null, id text not null, segment text not null, version integer not "
+            "null, package_digest text not null, question blob not null, outputs blob not null, primary key (model, id)"
+            ") without rowid"
+        )
+        connection.execute("insert into answered values ('m', 'a', 's', 3, 'p', x'00', '{}')")
+    connection.close()
+    index = AnsweredIndex(tmp_path)
+    assert index.forget(datetime.now(UTC) - timedelta(minutes=1)) == 0
+    assert index.find("m", ["a"])["a"].version == 3
+    assert index.add("s2", [prediction("a"), prediction("b")]) == [False, True]
+    assert index.forget(datetime.now(UTC) + timedelta(minutes=1)) == 2
 
 
 VALUES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()

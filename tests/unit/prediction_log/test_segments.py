@@ -15,7 +15,7 @@ from tidewheel.metadata_store import Database, SegmentStore
 from tidewheel.prediction_log.answered_index import FILE
 from tidewheel.prediction_log.join import labelled
 from tidewheel.prediction_log.labels import add_labels
-from tidewheel.prediction_log.move import TABLE, move_segments
+from tidewheel.prediction_log.move import TABLE, forget_answered, move_segments
 from tidewheel.prediction_log.segment_writer import SegmentWriter
 from tidewheel.prediction_log.segments import closed_segments, enter_segments, recover
 from tidewheel.table_store import PyIcebergTableStore
@@ -211,6 +211,26 @@ def test_ids_stay_known_while_the_index_cannot_be_written(folder, tables, segmen
     (folder / FILE).chmod(0o600)
     move_segments(folder, tables, segments)
     assert set(SegmentWriter(folder, maximum_rows=9).find("m", ["a", "b"])) == {"a", "b"}
+
+
+def test_old_ids_are_forgotten_once_the_table_has_them(folder, tables, segments):
+    """All of these were answered years ago: what waits is known, what was moved can be asked anew, young ids stay."""
+    write(folder, "a")
+    move_segments(folder, tables, segments)
+    write(folder, "waits")
+    dead = SegmentWriter(folder, maximum_rows=100)
+    dead.append([prediction("open")])
+    writer = SegmentWriter(folder, maximum_rows=1)
+    writer.append([prediction("young", at=datetime.now(UTC))])
+    assert forget_answered(folder, days=30) == 1
+    assert set(writer.find("m", ["a", "waits", "young"])) == {"waits", "young"}
+    write(folder, "waits", "a", version=2)
+    assert move_segments(folder, tables, segments).repeated == 1
+    assert held(tables) == ["a", "a", "waits", "young"]
+    dead.close_segment()
+    move_segments(folder, tables, segments)
+    assert forget_answered(folder, days=30) == 3
+    assert set(writer.find("m", ["a", "waits", "open", "young"])) == {"young"}
 
 
 def raise_full(*_):
