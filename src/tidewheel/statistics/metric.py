@@ -1,0 +1,40 @@
+"""A metric by its name: which way is better, its number, and its form for resampling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tidewheel.statistics.block_measure import BlockMeasure
+from tidewheel.statistics.blocks import Blocks
+from tidewheel.statistics.scored import Scored
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """How good answers are, as one number.
+
+    Attributes:
+        name: such as `roc_auc`.
+        is_loss: whether smaller is better.
+        measure: its form for resampling.
+        exact: the number itself where the form for resampling only comes near to it; None where that is exact.
+        is_score: False for what tells something but orders no models, such as a mean error.
+    """
+
+    name: str
+    is_loss: bool
+    measure: Callable[[Scored, Blocks], BlockMeasure]
+    exact: Callable[[Scored], float] | None = None
+    is_score: bool = True
+
+    def value(self, scored: Scored) -> float:
+        """The number; NaN where there is none, such as ROC AUC of rows of one class."""
+        if not len(scored):
+            return float("nan")
+        if self.exact is not None:
+            return self.exact(scored)
+        one = Blocks(np.zeros(len(scored), dtype=np.intp), 1)
+        return float(self.measure(scored, one)(np.ones((1, 1)))[0])
