@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import xgboost
 from matplotlib.figure import Figure
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier
@@ -353,6 +354,7 @@ class TestSklearn(CodecContract):
         "boosting, sampled": lambda: native(HistGradientBoostingRegressor, max_features=0.5, loss="absolute_error"),
         "boosting within": lambda: prepared(HistGradientBoostingClassifier(max_iter=5, random_state=1)),
         "lightgbm within": lambda: prepared(lightgbm.LGBMClassifier(n_estimators=5, n_jobs=1, verbose=-1)),
+        "xgboost within": lambda: prepared(xgboost.XGBClassifier(n_estimators=5, n_jobs=1)),
         "texts": texts,
     }
 
@@ -388,6 +390,38 @@ class TestLightgbm(CodecContract):
         np.testing.assert_array_equal(predictions(found, at), predictions(expected, at))
 
 
+def boosted_by_rows(kind: Any, **options: Any) -> Any:
+    settings = {"n_estimators": 5, "n_jobs": 1, "enable_categorical": True, "random_state": 1}
+    return kind(**settings, **options).fit(*rows(), eval_set=[rows()], verbose=False)
+
+
+def plain_booster() -> Any:
+    x, y = rows()
+    data = xgboost.DMatrix(x, y, enable_categorical=True, nthread=1)
+    return xgboost.train({"objective": "binary:logistic", "nthread": 1}, data, 5)
+
+
+class TestXgboost(CodecContract):
+    identity = "xgboost/1"
+    samples: Samples = {
+        "booster": plain_booster,
+        "classifier": lambda: boosted_by_rows(xgboost.XGBClassifier, early_stopping_rounds=2),
+        "regressor": lambda: boosted_by_rows(xgboost.XGBRegressor, monotone_constraints={"distance": 1}),
+        "forest": lambda: boosted_by_rows(xgboost.XGBRFRegressor),
+    }
+
+    @staticmethod
+    def assert_equal(found: Any, expected: Any) -> None:
+        assert type(found) is type(expected)
+        at = rows()[0]
+        if isinstance(expected, xgboost.Booster):
+            matrix = xgboost.DMatrix(at, enable_categorical=True)
+            np.testing.assert_array_equal(found.predict(matrix), expected.predict(matrix))
+            return
+        assert repr(found.get_params()) == repr(expected.get_params())
+        np.testing.assert_array_equal(predictions(found, at), predictions(expected, at))
+
+
 class TestPackage(CodecContract):
     identity = "package/1"
     samples: Samples = {
@@ -411,7 +445,8 @@ class TestPackage(CodecContract):
 
 
 SUITES = [
-    TestJson, TestBytes, TestFile, TestArrow, TestPandas, TestNumpy, TestFigure, TestSklearn, TestLightgbm, TestPackage
+    TestJson, TestBytes, TestFile, TestArrow, TestPandas, TestNumpy, TestFigure, TestSklearn, TestLightgbm, TestXgboost,
+    TestPackage
 ]  # fmt: skip
 
 

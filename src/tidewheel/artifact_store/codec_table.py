@@ -23,6 +23,7 @@ _IDENTITIES = {
     f"{_HERE}.figure_codec:FigureCodec": "figure/1",
     f"{_HERE}.sklearn_codec:SklearnCodec": "sklearn/1",
     f"{_HERE}.lightgbm_codec:LightgbmCodec": "lightgbm/1",
+    f"{_HERE}.xgboost_codec:XgboostCodec": "xgboost/1",
 }
 
 # Names of types by codec. A value's type is looked up along its MRO, so subclasses find the nearest entry; libraries
@@ -70,11 +71,12 @@ _TYPES = {
     "figure": ("matplotlib.figure.Figure",),
     "sklearn": ("sklearn.base.BaseEstimator",),
     "lightgbm": ("lightgbm.basic.Booster", "lightgbm.sklearn.LGBMModel"),
+    "xgboost": ("xgboost.core.Booster", "xgboost.sklearn.XGBModel"),
 }
 
 _SHOWN = (
     "None, bool, int, float, str, bytes, list, tuple, dict, dataclass, NamedTuple, Enum, Metrics, pathlib.Path, "
-    "numpy.ndarray, pyarrow.Table, pandas.DataFrame, matplotlib Figure, scikit-learn and LightGBM models"
+    "numpy.ndarray, pyarrow.Table, pandas.DataFrame, matplotlib Figure, models of scikit-learn, LightGBM and XGBoost"
 )
 
 

@@ -29,13 +29,17 @@ _TRUSTED = frozenset(
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
         "sklearn.tree._tree.Tree",
         "sklearn.utils.validation.check_array",
+        "xgboost.core.Booster",
+        "xgboost.sklearn.XGBClassifier",
+        "xgboost.sklearn.XGBRegressor",
+        "xgboost.sklearn.XGBRanker",
     }
 )
 _TRUSTED_SPARSE = re.compile(r"scipy\.sparse\._(bsr|coo|csc|csr|dia|dok|lil)\.\w+_(matrix|array)")
 
 
 class SklearnCodec:
-    """Stores estimators of scikit-learn and pipelines of them, with LightGBM's estimators inside too.
+    """Stores estimators of scikit-learn and pipelines of them, with those of LightGBM and XGBoost inside too.
 
     Classes and functions of other packages are refused when the model is stored, not when it is loaded.
     """

@@ -47,6 +47,7 @@ class WorkerRequest(Record, frozen=True, kw_only=True):
         outputs: names of the declared outputs.
         known_modules: project modules of the closure; others that get loaded are reported as missed.
         seed: for the random generators, derived from the declared seed and the node.
+        scratch: a folder for unfinished work, see `Surroundings`; made by who needs it.
         at: workspace clock in ISO 8601; empty for the wall clock.
     """
 
@@ -65,6 +66,7 @@ class WorkerRequest(Record, frozen=True, kw_only=True):
     artifact_root: str
     cpu: int
     seed: int
+    scratch: str = ""
     at: str = ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -109,6 +110,7 @@ class RunInProgress:
         reusable = self._find_reusable(node, fingerprint)
         if reusable is not None:
             self._take_over(node, reusable)
+            self._clear_scratch(node)
             return
         request = self._request(node, bound)
         self._attempts.submit(self._attempt(node, request))
@@ -130,8 +132,18 @@ class RunInProgress:
             artifact_root=str(self._artifacts.root),
             cpu=node.options.cpu,
             seed=seed_of(node),
+            scratch=str(self._scratch(node)),
             at=self.prepared.run.at.isoformat(),
         )
+
+    def _scratch(self, node: PlanNode) -> Path:
+        """Named by the key, so that the next attempt at the same result finds what a killed one had finished."""
+        if node.options.is_cached and self.prepared.reuses_results:
+            return self._workspace / "scratch" / self.executions[node.id].fingerprint
+        return self._folder / node.id / "scratch"
+
+    def _clear_scratch(self, node: PlanNode) -> None:
+        shutil.rmtree(self._scratch(node), ignore_errors=True)
 
     def _attempt(self, node: PlanNode, request: WorkerRequest) -> Attempt:
         folder = self._folder / node.id
@@ -180,6 +192,7 @@ class RunInProgress:
 
     def _succeed(self, ended: Ended, report: WorkerReport) -> None:
         node = ended.attempt.node
+        self._clear_scratch(node)
         fingerprint = self.executions[node.id].fingerprint
         if report.missed_modules:  # the key did not cover all that ran: not reusable, and later keys know better
             self._misses.add_misses(node.step, report.missed_modules)

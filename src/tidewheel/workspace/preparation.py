@@ -27,6 +27,7 @@ from tidewheel.workspace.stores import Stores
 
 TABLE_TYPE = "tidewheel.Table"
 NO_CHAMPION = "none"
+_OPTIONAL = ("xgboost",)  # what Tidewheel's own steps use when it is installed, beside what is always required
 _SUFFIXES = (*EXTENSION_SUFFIXES, *SOURCE_SUFFIXES, *BYTECODE_SUFFIXES)  # as Python looks for them
 
 
@@ -148,7 +149,7 @@ class Preparation:
     def _step_code(self, step: str, closure: Closure | None, captured: CapturedSources) -> StepCode:
         if closure is None:  # a step of Tidewheel or of another distribution: its code is its distribution's version
             package = step.partition(":")[0].split(".")[0] or "tidewheel"
-            runtime = self._runtime((package,))
+            runtime = self._runtime((package, *_OPTIONAL) if package == "tidewheel" else (package,))
             return StepCode(version=runtime.digest, parts={}, modules=(), runtime=runtime)
         missed = {module: _module_digest(module, captured) for module in self._stores.misses.misses_of(step)}
         return StepCode(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import types
 import typing
+from pathlib import Path
 from typing import Any
 
 from tidewheel.artifact_store import LocalArtifactStore
@@ -14,6 +15,7 @@ from tidewheel.core.records import Artifact
 from tidewheel.orchestrator.attempt import BoundInput, WorkerRequest
 from tidewheel.pipeline import Step, bind_parameters, inside_step
 from tidewheel.pipeline.literals import bind_literal, build_items, entry_annotation, item_annotations
+from tidewheel.pipeline.surroundings import Surroundings, surrounded
 
 Metricbook = dict[str, float | None]
 
@@ -46,7 +48,7 @@ class StepCall:
             values = {"output": self._query(inputs)}
         else:
             parameters = bind_parameters(self._step.function, self._request.parameters)
-            with inside_step():
+            with inside_step(), surrounded(self._surroundings()):
                 result = self._step.function(**inputs, **parameters)
             values = self._by_name(result)
         metrics: Metricbook = {}
@@ -55,6 +57,15 @@ class StepCall:
                 prefix = "" if name in ("metrics", "output") else f"{name}."
                 metrics |= {f"{prefix}{key}": _number(name, key, number) for key, number in value.items()}
         return {name: self._store.put(value) for name, value in values.items()}, metrics
+
+    def _surroundings(self) -> Surroundings:
+        request = self._request
+        return Surroundings(
+            scratch=Path(request.scratch),
+            cpu=request.cpu,
+            seed=request.seed,
+            known_modules=frozenset(request.known_modules),
+        )
 
     def _join_features(self, inputs: dict[str, Any]) -> tuple[dict[str, Artifact], Metricbook]:
         from tidewheel.workspace.feature_join import carry_out_join

@@ -11,6 +11,7 @@ import lightgbm
 import numpy as np
 import pytest
 import skops.io
+import xgboost
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -173,3 +174,34 @@ def test_a_booster_keeps_all_trees_and_its_best_iteration(store):
 def test_an_untrained_booster_is_refused(store):
     with pytest.raises(ParameterError, match="no tree"):
         store.put(lightgbm.Booster({"verbose": -1}, lightgbm.Dataset(X, Y)))
+
+
+def test_a_model_of_xgboost_keeps_its_arguments_and_its_best_iteration(store):
+    held = (X[80:], 1 - Y[80:])
+    model = xgboost.XGBClassifier(n_estimators=30, early_stopping_rounds=2, n_jobs=1, learning_rate=0.1)
+    model.fit(X[:80], Y[:80], eval_set=[held], verbose=False)
+    loaded = store.load(store.put(model))
+    assert repr(loaded.get_params()) == repr(model.get_params())
+    assert (loaded.best_iteration, loaded.classes_.tolist()) == (model.best_iteration, [0, 1])
+    np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+    np.testing.assert_array_equal(
+        loaded.fit(X[:80], Y[:80], eval_set=[held], verbose=False).predict(X), loaded.predict(X)
+    )
+
+
+def own_objective(y, p):
+    return p - y, np.ones_like(p)
+
+
+class OwnClassifier(xgboost.XGBClassifier):
+    pass
+
+
+def test_code_of_the_user_in_a_model_of_xgboost_is_refused_when_storing(store):
+    with pytest.raises(ParameterError, match="objective"):
+        store.put(xgboost.XGBRegressor(n_estimators=2, n_jobs=1, objective=own_objective).fit(X, Y))
+    with pytest.raises(CodecNotFoundError, match="OwnClassifier"):
+        store.put(OwnClassifier(n_estimators=2, n_jobs=1).fit(X, Y))
+    with pytest.raises(ParameterError, match="not fitted"):
+        store.put(xgboost.XGBClassifier())
+    assert store.list_digests() == []

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import math
+
+import lightgbm
+import numpy as np
+import pandas as pd
+import pytest
+import xgboost
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from tidewheel.artifact_store import LocalArtifactStore
+from tidewheel.core.errors import NotFoundError, ParameterError
+from tidewheel.pipeline.surroundings import Surroundings, surrounded
+from tidewheel.steps.estimator_fit import chosen_rounds, fit_estimator, model_rows
+from tidewheel.steps.model_training import model_training, score_estimator
+from tidewheel.workspace.codecs import codec_table
+
+BOOSTERS = [
+    lightgbm.LGBMClassifier(n_estimators=200, learning_rate=0.3),
+    xgboost.XGBClassifier(n_estimators=200, subsample=0.8),
+    HistGradientBoostingClassifier(max_iter=200, max_features=0.5),
+]
+
+
+def rows(count: int = 400, seed: int = 1) -> pd.DataFrame:
+    source = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {"distance": source.normal(size=count), "carrier": source.choice(["UA", "DL", "B6"], count), "label": 0}
+    )
+    noise = source.normal(size=count)
+    return frame.assign(label=((frame["distance"] + (frame["carrier"] == "UA") + noise) > 0.3).astype(int))
+
+
+def named(model):
+    return type(model).__name__
+
+
+@pytest.mark.parametrize("estimator", BOOSTERS, ids=named)
+def test_text_is_a_category_and_the_same_rows_give_the_same_bytes(estimator, tmp_path):
+    store = LocalArtifactStore(tmp_path, codec_table())
+    models = [fit_estimator(estimator, rows(), rows(200, 2), patience=5, seed=7) for _ in range(2)]
+    assert store.put(models[0]).digest == store.put(models[1]).digest
+    unseen = rows(50, 3).replace({"carrier": {"B6": "ZZ"}})
+    assert score_estimator(models[0], unseen)["roc_auc"] > 0.6
+    assert not hasattr(estimator, "classes_") or not hasattr(estimator, "n_features_in_")
+
+
+@pytest.mark.parametrize("estimator", BOOSTERS, ids=named)
+def test_boosting_stops_on_the_validation_rows_and_never_without(estimator):
+    stopped = fit_estimator(estimator, rows(), rows(200, 2), patience=5)
+    assert chosen_rounds(stopped) < 200
+    assert chosen_rounds(fit_estimator(estimator, rows())) == 200
+    assert chosen_rounds(fit_estimator(estimator, rows(), rounds=17)) == 17
+
+
+def test_histogram_boosting_holds_no_random_part_of_many_rows_back():
+    many = rows(10_500)
+    estimator = HistGradientBoostingClassifier(max_iter=60, learning_rate=0.5)
+    assert chosen_rounds(fit_estimator(estimator, many)) == 60
+    assert chosen_rounds(estimator.fit(many[["distance"]], many["label"])) < 60
+
+
+def test_threads_and_seed_are_those_of_the_step(tmp_path):
+    with surrounded(Surroundings(scratch=tmp_path, cpu=3, seed=2**32 - 1)):
+        model = fit_estimator(
+            make_pipeline(StandardScaler(), RandomForestClassifier(2, n_jobs=-1)), rows()[["distance", "label"]]
+        )
+    forest = model.named_steps["randomforestclassifier"]
+    assert (forest.n_jobs, forest.random_state) == (3, 2**31 - 1)
+    assert fit_estimator(RandomForestClassifier(2, random_state=5), rows()[["distance", "label"]]).random_state == 5
+
+
+def test_weights_count_and_are_no_feature():
+    one = rows().assign(weight=lambda frame: frame["label"].astype(float) + 1e-9)
+    model = fit_estimator(lightgbm.LGBMClassifier(n_estimators=5), one, weight="weight")
+    assert list(model.feature_names_in_) == ["distance", "carrier"]
+    assert model.predict(model_rows(model, one)).mean() == 1.0
+
+
+class Constant:
+    """An estimator of another library: `fit` and `predict`, nothing else."""
+
+    def fit(self, x, y):
+        self.value = float(np.mean(y))
+        return self
+
+    def predict(self, x):
+        return np.full(len(x), self.value)
+
+
+def test_whatever_has_fit_and_predict_will_do():
+    own = Constant()
+    model = fit_estimator(own, rows())
+    assert not hasattr(own, "value")
+    assert score_estimator(model, rows())["r2"] == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "said"),
+    [
+        pytest.param(lambda one: one.drop(columns="label"), NotFoundError, "column 'label'", id="no-label"),
+        pytest.param(lambda one: one.iloc[:0], ParameterError, "no training rows", id="no-rows"),
+        pytest.param(lambda one: one.assign(label=[None, *one["label"][1:]]), ParameterError, "1 of 400", id="missing"),
+        pytest.param(lambda one: one.assign(day=pd.Timestamp("2013-01-01")), ParameterError, "is a time", id="time"),
+    ],
+)
+def test_rows_that_cannot_be_learned_from_are_told(change, error, said):
+    with pytest.raises(error, match=said):
+        fit_estimator(LogisticRegression(), change(rows()))
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("lightgbm.LGBMClassifier", {"roc_auc", "log_loss"}),
+        ("xgboost.XGBClassifier", {"roc_auc", "log_loss"}),
+        ("sklearn.ensemble.HistGradientBoostingRegressor", {"rmse", "mae", "r2"}),
+    ],
+)
+def test_the_step_trains_what_is_named(name, keys):
+    done = model_training(rows(), rows(200, 2), estimator=name)
+    assert named(done.model) == name.rpartition(".")[2]
+    assert set(done.metrics) == {f"{part}_{key}" for part in ("train", "validation") for key in keys}
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "error", "said"),
+    [
+        ("catboost.CatBoostClassifier", {}, ParameterError, "fit_estimator"),
+        ("os.system", {}, ParameterError, "none of"),
+        ("sklearn.linear_model.LogisticRegresion", {}, NotFoundError, "LogisticRegression"),
+        ("sklearn.linear_model.LogisticRegression", {"c": 1.0}, ParameterError, "unexpected keyword"),
+        ("sklearn.no_such_module.Model", {}, NotFoundError, "no_such_module"),
+    ],
+)
+def test_the_step_refuses_what_it_cannot_make(name, arguments, error, said):
+    with pytest.raises(error, match=said):
+        model_training(rows(), estimator=name, arguments=arguments)
+
+
+def test_scores_are_those_of_the_rows_and_nan_where_they_say_nothing():
+    data = rows()[["distance", "label"]]
+    one_class = data[data["label"] == 1]
+    model = fit_estimator(LogisticRegression(), data)
+    assert math.isnan(score_estimator(model, one_class)["roc_auc"])
+    assert score_estimator(fit_estimator(LinearRegression(), data), data)["rmse"] < 0.5
+    three = data.assign(label=np.arange(len(data)) % 3)
+    assert set(score_estimator(fit_estimator(LogisticRegression(), three), three)) == {"accuracy", "log_loss"}
+    strange = data.assign(label=7)
+    assert math.isinf(score_estimator(model, strange)["log_loss"])
+    assert fit_estimator(HistGradientBoostingRegressor(), data, data, patience=0).n_iter_ == 100
