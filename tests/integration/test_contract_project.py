@@ -69,7 +69,7 @@ def test_the_audit_is_kept_with_the_execution(project):
         (execution,) = workspace.stores.executions.list(run.record.id)
         assert execution.metrics == {
             "audited": 2.0, "published": 1.0, "quarantined": 1.0, "clipped": 0.0, "findings": 1.0, "rows": 1.0,
-            "files_skipped": 0.0,
+            "files_skipped": 0.0, "moved": 0.0,
         }  # fmt: skip
         report = workspace.stores.artifacts.load(execution.outputs["audit"])
         assert (
@@ -87,7 +87,7 @@ def test_a_stopped_ingest_says_every_finding_has_an_exit_code_and_keeps_its_audi
     said = project.tidewheel("ingest", "readings", skew, "--json", code=2)
     assert len(read_json(said)["error"]["problems"]) == 2
     with project.open() as workspace:
-        assert workspace.table("readings").row_count == 0
+        assert workspace.tables() == ()
         for run in workspace.runs(pipeline="ingest"):
             (execution,) = workspace.stores.executions.list(run.record.id)
             assert execution.status == "failed"
@@ -177,6 +177,34 @@ def test_a_slow_check_that_fails_stops_the_ingest(project):
     (project.folder / "small.py").write_text(source().replace("values != 7", "values.nonsense"))
     with project.open() as workspace, pytest.raises(ContractBrokenError, match=r"'value\.no seven'.*AttributeError"):
         workspace.ingest("readings", [project.folder / write(project, "a.csv", "1,a,1\n")])
+
+
+def test_what_moved_is_told_kept_with_what_it_was_compared_with_and_in_why(project):
+    from tidewheel.workspace.why import audit_links
+
+    def lines(first, value):
+        return "".join(f"{first + n},a,{value}\n" for n in range(300))
+
+    project.tidewheel("ingest", "readings", write(project, "a.csv", lines(0, 1)))
+    assert "has moved" not in project.tidewheel("ingest", "readings", write(project, "b.csv", lines(300, 1)))
+    said = project.tidewheel("ingest", "readings", write(project, "c.csv", lines(600, 5)))
+    assert "flag        value has moved against the 2 batches before: distance 1.00, median 1 -> 5" in said
+    said = project.tidewheel("ingest", "readings", write(project, "d.csv", lines(900, 9)), "--json")
+    (finding,) = read_json(said)["report"]["findings"]
+    assert (finding["rule"], finding["policy"], finding["severity"]) == ("value.profile", "flag", "warning")
+    with project.open() as workspace:
+        run = max((run.record for run in workspace.runs(pipeline="ingest")), key=lambda run: run.id)
+        (execution,) = workspace.stores.executions.list(run.id)
+        assert execution.metrics["moved"] == 1.0
+        assert sorted(execution.inputs) == ["profile-1", "profile-2", "profile-3"]
+        assert workspace.stores.artifacts.load(execution.outputs["profile"]).row_count == 300
+        (link,) = audit_links(workspace.stores, "readings", workspace.snapshots("readings")[-1].snapshot_id, depth=2)
+        assert link.text.endswith(", 1 column moved against the batches before")
+        for artifact in execution.inputs.values():
+            workspace.stores.artifacts.path_of(artifact).unlink()
+        result = workspace.ingest("readings", [project.folder / write(project, "e.csv", lines(1200, 9))])
+        assert result.report.findings == (), "the only profile that is left is that of the batch before"
+    assert "*: flag, id: any" in project.tidewheel("contract", "show", "readings")
 
 
 def test_why_tells_how_the_rows_of_a_snapshot_were_audited(project):

@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 
 from tidewheel.core.errors import DefinitionError
-from tidewheel.core.records.contract import Policy
+from tidewheel.core.records.contract import Policy, ProfilePolicy
 
 POLICIES: tuple[Policy, ...] = ("stop", "quarantine", "flag", "clip")
+PROFILE_POLICIES: tuple[ProfilePolicy, ...] = ("flag", "stop", None)
 
 
 class RowRule(msgspec.Struct, frozen=True):
@@ -61,6 +62,9 @@ class Contract(msgspec.Struct, frozen=True):
         unique: columns, or groups of columns, whose values no two rows of the table share.
         rules: conditions across columns.
         max_null_share: the largest share of missing values per batch, by column.
+        profile: what happens when a column's distribution has moved away from the batches before: `flag`, `stop` or
+            None; or these by column, where `*` means all without an entry, and is `flag` by default. Columns that are
+            a key by themselves move by nature and are left out, unless they have an entry.
 
     Raises:
         DefinitionError: a policy or rule is not of the kinds above; all problems at once.
@@ -78,6 +82,7 @@ class Contract(msgspec.Struct, frozen=True):
     unique: Sequence[str | Sequence[str]] = ()
     rules: Sequence[RowRule] = ()
     max_null_share: Mapping[str, float] = {}
+    profile: ProfilePolicy | Mapping[str, ProfilePolicy] = "flag"
 
     def __post_init__(self) -> None:
         problems = []
@@ -93,5 +98,17 @@ class Contract(msgspec.Struct, frozen=True):
         for column, share in self.max_null_share.items():
             if not 0 <= share <= 1:
                 problems.append(f"{share} is no share from 0 to 1 @ Contract.max_null_share[{column!r}]")
+        problems += [
+            f"{reaction!r} is none of flag, stop, None @ Contract.profile[{column!r}]"
+            for column, reaction in self.profile_policies.items()
+            if reaction not in PROFILE_POLICIES
+        ]
         if problems:
             raise DefinitionError(f"the contract of table {self.table!r} is declared wrongly", problems)
+
+    @property
+    def profile_policies(self) -> dict[str, ProfilePolicy]:
+        """`profile` by column, with an entry for `*`."""
+        if not isinstance(self.profile, Mapping):
+            return {"*": self.profile}
+        return {"*": "flag", **self.profile}

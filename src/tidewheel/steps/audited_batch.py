@@ -64,6 +64,7 @@ class AuditOfFiles:
         """
         contract, store = audit.contract, self._store
         known = store.schema(self._table) if store.exists(self._table) else None
+        is_first = known is None
         expected = expected_schema(contract, known)
         if known is None or len(expected) > len(known):
             # Whether the files fit is told before the table is touched; they are read again, one at a time, later.
@@ -84,6 +85,7 @@ class AuditOfFiles:
             locate=lambda source, row: (Origin(self._files[source].name, self._files[source].digest), row + 1),
             properties=self._properties,
             unless=[f"{FILE}{file.digest}" for file in self._files],
+            is_first=is_first,
         )
 
     def _read(self, audit: AuditedPublish, expected: pa.Schema, known: pa.Schema | None) -> Iterator[pa.Table]:

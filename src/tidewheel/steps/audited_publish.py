@@ -4,7 +4,8 @@
 2. The contract is checked there. A rule whose policy is `stop` ends it: the staging goes, the table is as it was.
 3. Rows that break other rules go to the table's quarantine, one commit; what is left, clipped where the policy says so,
    is staged and checked again.
-4. Publishing is one guarded commit. When another writer was first, the staging moves on top of what the table is now;
+4. What is about to be published is profiled, and compared with the profiles of the batches before.
+5. Publishing is one guarded commit. When another writer was first, the staging moves on top of what the table is now;
    rules that look across batches run again there.
 
 Both commits carry the ingest id. The second decides: until then the quarantined rows count for nothing.
@@ -12,6 +13,7 @@ Both commits carry the ingest id. The second decides: until then the quarantined
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,10 +23,11 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 import pyarrow as pa
 
-from tidewheel.core.errors import ConflictError, ContractBrokenError
+from tidewheel.core.errors import ConflictError, ContractBrokenError, StorageError
 from tidewheel.core.identifier import new_id
 from tidewheel.core.records import ContractFinding, ContractReport, Snapshot, TableContract
 from tidewheel.steps.ingest_properties import CONTRACT, INGEST_ID
+from tidewheel.steps.profile_audit import ProfileAudit
 from tidewheel.steps.quarantine import Origin, Quarantine
 from tidewheel.table_store import PyIcebergTableStore, TableReference
 from tidewheel.table_store.duckdb_contract import FILE, ROW, ContractAudit, open_audit
@@ -45,6 +48,7 @@ class Batch(NamedTuple):
         locate: where a row is from: the file, and its row there, from the number of the item and its row, from 0.
         properties: for the snapshot, from the number of good rows of each item.
         unless: keys of properties; when a snapshot of the table has one, another ingest was first.
+        is_first: the table was made for these rows, and goes when they do not get in.
     """
 
     table: str
@@ -52,6 +56,7 @@ class Batch(NamedTuple):
     locate: Callable[[int, int], tuple[Origin, int]]
     properties: Callable[[Sequence[int]], Mapping[str, str]]
     unless: Sequence[str]
+    is_first: bool = False
 
 
 class Published(NamedTuple):
@@ -71,6 +76,7 @@ class AuditedPublish:
         contract: of the table.
         at: the workspace's time, for freshness.
         slow: carries out slow rules; without it a contract that has some is refused.
+        profile: compares batches with those before; without it the contract's `profile` is not looked at.
         listener: is told what an audit found, also before it stops a batch.
     """
 
@@ -81,12 +87,14 @@ class AuditedPublish:
         *,
         at: datetime,
         slow: SlowChecks | None = None,
+        profile: ProfileAudit | None = None,
         listener: Callable[[ContractReport], None] = lambda report: None,
     ) -> None:
         self._store = store
         self.contract = contract
         self._at = at
         self._slow = slow
+        self._profile = profile
         self.listener = listener
         self._is_across_batches = any(rule.kind == "unique" for rule in contract.rules)
 
@@ -108,9 +116,15 @@ class AuditedPublish:
                 yield table
             properties.update(self._properties(batch, ingest_id, counts))
 
-        with self._store.staging.claim(ingest_id):
-            staged = self._store.staging.stage(batch.table, f"{PREFIX}{ingest_id}", counted(), properties)
-            return self._publish(batch, ingest_id, staged, counts)
+        try:
+            with self._store.staging.claim(ingest_id):
+                staged = self._store.staging.stage(batch.table, f"{PREFIX}{ingest_id}", counted(), properties)
+                return self._publish(batch, ingest_id, staged, counts)
+        except BaseException:
+            if batch.is_first:
+                with contextlib.suppress(StorageError):  # the first error is the one to tell
+                    self._store.drop_unused(batch.table)
+            raise
 
     def _publish(self, batch: Batch, ingest_id: str, raw: StagedBatch, counts: list[int]) -> Published:
         staging, deadline, attempt = self._store.staging, time.monotonic() + _PATIENCE_S, 0
@@ -159,6 +173,7 @@ class AuditedPublish:
                 self.listener(report)
                 raise broken(report, "nothing was published")
             if not any(finding.policy in ("quarantine", "clip") for finding in findings):
+                report = self._with_profile(raw, report)
                 return raw, msgspec.structs.replace(report, published=sum(counts)), list(counts)
             audit.separate()
             bad_counts = audit.bad_counts()
@@ -172,6 +187,7 @@ class AuditedPublish:
             properties = self._properties(batch, ingest_id, good)
             clean = places["clean"] = staging.stage(batch.table, branch, [audit.good()], properties)
         self._check_again(clean, published, report)
+        report = self._with_profile(clean, report)
         clipped = sum(finding.count for finding in findings if finding.policy == "clip")
         quarantined = sum(bad_counts.values())
         report = msgspec.structs.replace(report, published=sum(good), quarantined=quarantined, clipped=clipped)
@@ -196,6 +212,17 @@ class AuditedPublish:
             found = msgspec.structs.replace(report, findings=(*report.findings, *left))
             self.listener(found)
             raise broken(found, "what is left without the rows for quarantine breaks it too; nothing was published")
+
+    def _with_profile(self, staged: StagedBatch, report: ContractReport) -> ContractReport:
+        """What the comparison with the batches before adds; by itself it stops only what the contract says."""
+        if self._profile is None:
+            return report
+        moved = self._profile.check(self._store.staging.reference(staged), self.contract)
+        found = msgspec.structs.replace(report, findings=(*report.findings, *moved))
+        if _stops(moved):
+            self.listener(found)
+            raise broken(found, "nothing was published")
+        return found
 
     def _take_back(self, batch: Batch, ingest_id: str, places: dict[str, StagedBatch]) -> None:
         """Undoes what a round that was not published left."""

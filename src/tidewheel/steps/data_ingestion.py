@@ -80,15 +80,17 @@ def ingest(
     given = [IngestedFile(path=str(path), digest=_digest(Path(path))) for path in files]
     if not given:
         raise UnreadableFileError("no files are given", next_step="name at least one file")
-    if audit is not None and store.exists(table):
-        store.staging.sweep(table)
     for attempt in range(_ATTEMPTS):
         fresh = _fresh(store, table, given, ingests)
         try:
             if audit is not None:
+                if store.exists(table):
+                    store.staging.sweep(table)
                 return _add_audited(store, table, given, fresh, run_id, ingests, nulls, audit)
             return _add(store, table, given, fresh, run_id, ingests, nulls)
-        except ConflictError:  # another process made the table, or added one of the files: look again what is left
+        except (ConflictError, NotFoundError):
+            # Another process made the table, or took it away since its own first rows were refused, or added one of the
+            # files: look again what is left.
             if attempt == _ATTEMPTS - 1:
                 raise
     raise AssertionError("unreachable")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import CodeType
 from typing import Any
 
@@ -20,6 +20,7 @@ from pandera.api.checks import Check
 from tidewheel.core.digest import digest_value
 from tidewheel.core.errors import DefinitionError, ParameterError, suggest
 from tidewheel.core.records import ContractColumn, ContractRule, TableContract
+from tidewheel.core.records.contract import ProfilePolicy
 from tidewheel.pipeline import Contract
 from tidewheel.table_store.contract_columns import named_type
 from tidewheel.table_store.duckdb_pattern import to_re2
@@ -69,10 +70,13 @@ def translate(contract: Contract, *, module: str = "", name: str = "") -> TableC
     rules = [*_schema_rules(schema), *_declared_rules(contract, problems)]
     rules = [_with_policy(rule, contract.policies) for rule in _with_own_names(rules)]
     problems += _policy_problems(contract, rules)
+    profile = _profile_policies(contract, columns, rules, problems)
     if problems:
         raise DefinitionError(f"the contract of table {contract.table!r} is declared wrongly", problems)
     is_strict = schema is not None and bool(schema.strict)
-    found = TableContract(table=contract.table, columns=columns, is_strict=is_strict, rules=tuple(rules))
+    found = TableContract(
+        table=contract.table, columns=columns, is_strict=is_strict, rules=tuple(rules), profile=profile
+    )
     return msgspec.structs.replace(found, digest=digest_value("contract", found.to_dict()), module=module, name=name)
 
 
@@ -312,6 +316,22 @@ def _policy_problems(contract: Contract, rules: list[ContractRule]) -> list[str]
         if rule.policy == "clip" and not _can_clip(rule):
             problems.append(f"rule {rule.name!r} has no nearest allowed value to clip to @ Contract.policies")
     return problems
+
+
+def _profile_policies(
+    contract: Contract, columns: Sequence[ContractColumn], rules: Sequence[ContractRule], problems: list[str]
+) -> dict[str, ProfilePolicy]:
+    """By column; a key's numbers only ever grow, so it is left out. Nothing when no column is looked at."""
+    declared, known = contract.profile_policies, [column.name for column in columns]
+    if known:
+        problems += [
+            f"there is no column {name!r}: {suggest(name, known, 'column')} @ Contract.profile"
+            for name in declared
+            if name not in (*known, "*")
+        ]
+    keys = {rule.column: None for rule in rules if rule.kind == "unique" and rule.column}
+    found: dict[str, ProfilePolicy] = {**keys, **declared}
+    return dict(sorted(found.items())) if any(found.values()) else {}
 
 
 def _can_clip(rule: ContractRule) -> bool:

@@ -69,6 +69,27 @@ def names(catalog: Catalog) -> list[str]:
     )
 
 
+def drop_unchanged(catalog: Catalog, name: str, metadata_location: str) -> bool:
+    """Takes a table out of the catalog if nobody has changed it since its metadata was read. Atomic.
+
+    PyIceberg drops by name alone, whatever another writer has put into the table meanwhile.
+
+    Returns:
+        Whether it went; False as well for other catalogs than SQLite, which cannot drop under a condition.
+
+    Raises:
+        StorageError: the catalog refused.
+    """
+    if not isinstance(catalog, SqlCatalog) or catalog.engine.dialect.name != "sqlite":
+        return False
+    namespace, _, short = identifier(name).rpartition(".")
+    statement = """delete from iceberg_tables
+        where catalog_name = ? and table_namespace = ? and table_name = ? and metadata_location = ?"""
+    with storage_errors(f"dropping table {name!r}"), catalog.engine.begin() as connection:
+        arguments = (catalog.name, namespace, short, metadata_location)
+        return bool(connection.exec_driver_sql(statement, arguments).rowcount)
+
+
 def _sqlite_catalog(warehouse: Path) -> Catalog:
     path = warehouse / "catalog.db"
     try:

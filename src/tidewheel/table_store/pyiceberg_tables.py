@@ -20,6 +20,7 @@ from pyiceberg.exceptions import (
 from pyiceberg.expressions import In
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table, Transaction
+from pyiceberg.table.refs import MAIN_BRANCH
 from pyiceberg.table.snapshots import ancestors_of
 
 from tidewheel.core.errors import ConflictError, NotFoundError, ProtectedError, StorageError
@@ -27,7 +28,7 @@ from tidewheel.core.records import Snapshot
 from tidewheel.table_store.arrow_types import table_schema
 from tidewheel.table_store.expired_snapshots import ExpiredSnapshots
 from tidewheel.table_store.file_index import FileIndex
-from tidewheel.table_store.pyiceberg_catalog import identifier, names, open_catalog
+from tidewheel.table_store.pyiceberg_catalog import drop_unchanged, identifier, names, open_catalog
 from tidewheel.table_store.pyiceberg_commit import commit, storage_errors
 from tidewheel.table_store.pyiceberg_files import TableData, remove_files, write_files
 from tidewheel.table_store.pyiceberg_history import (
@@ -162,6 +163,24 @@ class PyIcebergTableStore:
             )
         with contextlib.suppress(NoSuchTableError):
             self._catalog.drop_table(identifier(name))
+
+    def drop_unused(self, name: str) -> bool:
+        """Takes a table out of the catalog that nobody has put a row into, or is about to: it has one snapshot, which
+        is empty, and neither branch nor tag. Atomic: a writer who is first keeps the table.
+
+        Returns:
+            Whether it went; False as well for other catalogs than SQLite, which cannot drop under a condition.
+
+        Raises:
+            StorageError: the catalog refused.
+        """
+        if not self.exists(name):
+            return False
+        table = self._load(name)
+        history, refs = main_history(table.metadata), set(table.metadata.refs)
+        if len(history) > 1 or refs - {MAIN_BRANCH} or any(True for _ in table.scan().plan_files()):
+            return False
+        return drop_unchanged(self._catalog, name, table.metadata_location)
 
     def append(
         self, name: str, data: TableData, *, properties: Mapping[str, str] = {}, unless: Collection[str] = ()

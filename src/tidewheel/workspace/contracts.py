@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tidewheel.steps.audited_publish import AuditedPublish
+    from tidewheel.steps.profile_audit import ProfileAudit
     from tidewheel.table_store import TableReference
 
 
@@ -102,13 +103,21 @@ class Contracts:
         return text
 
     def audit(
-        self, contract: TableContract, listener: Callable[[ContractReport], None] = lambda report: None
+        self,
+        contract: TableContract,
+        listener: Callable[[ContractReport], None] = lambda report: None,
+        profile: ProfileAudit | None = None,
     ) -> AuditedPublish:
         """Publishes rows of a table with a contract; see there."""
         from tidewheel.steps.audited_publish import AuditedPublish
 
         return AuditedPublish(
-            self._stores.tables, contract, at=self._stores.clock.now(), slow=self._slow, listener=listener
+            self._stores.tables,
+            contract,
+            at=self._stores.clock.now(),
+            slow=self._slow,
+            profile=profile,
+            listener=listener,
         )
 
     def none_for(self, table: str) -> TableContract:

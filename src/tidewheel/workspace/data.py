@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tidewheel.core.errors import ParameterError
+from tidewheel.core.records import ContractReport, TableContract
 from tidewheel.workspace.cause import request_event
 from tidewheel.workspace.contracts import Contracts
-from tidewheel.workspace.operation import record_operation
+from tidewheel.workspace.operation import Operation, record_operation
 from tidewheel.workspace.preparation import snapshot_artifact
+from tidewheel.workspace.published_profiles import PROFILE, PublishedProfiles
 from tidewheel.workspace.quarantine import record_report
 from tidewheel.workspace.stores import Stores
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from tidewheel.steps.audited_publish import AuditedPublish
     from tidewheel.steps.data_ingestion import IngestResult
     from tidewheel.table_store import TableReader, TableReference
 
@@ -38,14 +41,26 @@ def ingest_files(stores: Stores, contracts: Contracts, table: str, files: Sequen
         parameters["contract"] = contract.digest
     event = request_event(stores, "ingest", parameters)
     with record_operation(stores, "ingest", parameters, event) as operation:
-        audit = None
-        if contract is not None:
-            audit = contracts.audit(contract, lambda report: record_report(stores, operation, report))
+        audit = _audit(stores, contracts, contract, operation) if contract is not None else None
         result = ingest(stores.tables, table, list(files), run_id=operation.run.id, ingests=stores.ingests, audit=audit)
         stores.snapshots.put(result.snapshot)
         operation.outputs["snapshot"] = snapshot_artifact(result.snapshot)
         operation.metrics = {**operation.metrics, "rows": result.rows, "files_skipped": len(result.files_skipped)}
     return result
+
+
+def _audit(stores: Stores, contracts: Contracts, contract: TableContract, operation: Operation) -> AuditedPublish:
+    from tidewheel.steps.profile_audit import ProfileAudit
+
+    profile = ProfileAudit(PublishedProfiles(stores, operation).before)
+
+    def record(report: ContractReport) -> None:
+        record_report(stores, operation, report)
+        if profile.profile is not None:
+            operation.outputs[PROFILE] = stores.artifacts.put(profile.profile)
+            operation.metrics["moved"] = sum(one.rule == f"{one.column}.profile" for one in report.findings)
+
+    return contracts.audit(contract, record, profile)
 
 
 def query(

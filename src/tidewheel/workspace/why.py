@@ -204,6 +204,8 @@ def audit_links(stores: Stores, table: str, snapshot_id: int, *, depth: int) -> 
                 f"{name} {execution.metrics.get(name) or 0:,.0f}" for name in ("published", "quarantined")
             )
             text += f"; the last: {numbers}, report {execution.outputs['audit'].digest[:16]}"
+            if moved := int(execution.metrics.get("moved") or 0):
+                text += f", {moved} column{'' if moved == 1 else 's'} moved against the batches before"
     yield Link(noun="audit", ref=contract, text=text, depth=depth, command=f"tidewheel show {run_id}" if run_id else "")
 
 

@@ -17,6 +17,7 @@ from tidewheel.steps.pandera_contract import translate
 from tidewheel.steps.quarantine import INGEST, REASONS, ROW, Quarantine
 from tidewheel.steps.quarantine_release import release
 from tidewheel.table_store import PyIcebergTableStore
+from tidewheel.table_store.pyiceberg_catalog import drop_unchanged
 
 AT = datetime(2013, 6, 1, tzinfo=UTC)
 COLUMNS = {
@@ -143,6 +144,69 @@ def test_a_rule_that_stops_publishes_nothing_and_quarantines_nothing(place):
     assert len(told.value.problems) == 2
     assert (place.ids(), place.branches(), place.store.exists("quarantine.t")) == ([1], [], False)
     assert [finding.rule for finding in place.reports[-1].findings] == ["carrier.domain", "delay.range"]
+
+
+def test_a_first_batch_that_stops_leaves_no_table_and_the_next_one_makes_it(place):
+    declared = contract(policies={"carrier.domain": "stop"})
+    for _ in range(2):
+        with pytest.raises(ContractBrokenError):
+            place.ingest("a.csv", "1,ZZ,1,2013-01-01T00:00:00Z\n", declared)
+        assert not place.store.exists("t")
+        assert place.store.list() == ()
+        assert not list(place.folder.glob("tables/**/*.parquet"))
+    assert place.ingest("b.csv", GOOD.format(1), declared).rows == 1
+
+
+def test_a_table_that_was_made_by_hand_stays_when_its_first_batch_stops(place):
+    place.ingest("a.csv", GOOD.format(1))
+    schema = place.store.schema("t")
+    place.store.drop("t")
+    place.store.create("t", schema)
+    with pytest.raises(ContractBrokenError):
+        place.ingest("b.csv", "1,ZZ,1,2013-01-01T00:00:00Z\n", contract(policies={"carrier.domain": "stop"}))
+    assert place.store.snapshot("t").row_count == 0
+
+
+def test_a_first_batch_that_stops_keeps_the_rows_of_a_writer_who_was_there_meanwhile(place, monkeypatch):
+    declared = contract(policies={"carrier.domain": "stop"})
+    drop = place.store.drop_unused
+
+    def late(name):
+        monkeypatch.setattr(place.store, "drop_unused", drop)
+        place.ingest("b.csv", GOOD.format(1), declared)
+        return drop(name)
+
+    monkeypatch.setattr(place.store, "drop_unused", late)
+    with pytest.raises(ContractBrokenError):
+        place.ingest("a.csv", "1,ZZ,1,2013-01-01T00:00:00Z\n", declared)
+    assert place.ids() == [1]
+
+
+def test_a_drop_of_what_changed_since_it_was_looked_at_does_nothing(place):
+    place.ingest("a.csv", GOOD.format(1))
+    location = place.store._load("t").metadata_location
+    place.ingest("b.csv", GOOD.format(2))
+    assert not drop_unchanged(place.store._catalog, "t", location)
+    assert not place.store.drop_unused("t")
+    assert place.ids() == [1, 2]
+
+
+def test_an_ingest_whose_table_goes_meanwhile_makes_it_again(place, monkeypatch):
+    """Another process made it, and took it away since its own first rows were refused."""
+    place.ingest("a.csv", GOOD.format(1))
+    schema = place.store.schema("t")
+    place.store.drop("t")
+    place.store.create("t", schema)
+    stage, gone = place.store.staging.stage, []
+
+    def late(name, *arguments):
+        if not gone:
+            gone.append(place.store.drop_unused("t"))
+        return stage(name, *arguments)
+
+    monkeypatch.setattr(place.store.staging, "stage", late)
+    assert place.ingest("b.csv", GOOD.format(2)).rows == 1
+    assert (gone, place.ids()) == ([True], [2])
 
 
 def test_a_rule_across_columns_and_a_slow_one_keep_rows_out(place):

@@ -10,6 +10,9 @@ Policy = Literal["stop", "quarantine", "flag", "clip"]
 """What happens to rows that break a rule: the whole batch stops, the rows go to the table's quarantine, they are
 published and counted, or they are published with the nearest allowed value."""
 
+ProfilePolicy = Literal["flag", "stop"] | None
+"""What happens when the distribution of a column has moved: it is told, the batch stops, or nobody looks."""
+
 Severity = Literal["error", "warning"]
 
 RuleKind = Literal[
@@ -66,6 +69,8 @@ class TableContract(Record, frozen=True, kw_only=True):
         columns: those that it must have, in order; empty when only rules are declared.
         is_strict: whether columns of the table that are not among these are refused too.
         rules: in the order in which they are reported.
+        profile: what happens when a column's distribution has moved away from that of the batches before, by column,
+            `*` for those without an entry; empty when batches are not compared.
         digest: of all this; two contracts that expect the same have the same.
         module: the project's module that declares it, and `name` there.
     """
@@ -74,6 +79,7 @@ class TableContract(Record, frozen=True, kw_only=True):
     columns: tuple[ContractColumn, ...] = ()
     is_strict: bool = False
     rules: tuple[ContractRule, ...] = ()
+    profile: dict[str, ProfilePolicy] = {}
     digest: str = ""
     module: str = ""
     name: str = ""
@@ -83,7 +89,7 @@ class ContractFinding(Record, frozen=True, kw_only=True):
     """One rule that was broken, or one way in which the columns are not those of the contract.
 
     Attributes:
-        rule: the rule's name, or `column.missing`, `column.unexpected`, `column.type`.
+        rule: the rule's name, or `COLUMN.missing`, `COLUMN.unexpected`, `COLUMN.type`, `COLUMN.profile`.
         column: empty for a rule across columns.
         policy, severity: of the rule; differing columns stop.
         count: rows that break it.
