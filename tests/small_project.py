@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -9,8 +10,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
+
 from processes import processes_in, wait_until
 from tidewheel.artifact_store import LocalArtifactStore
+from tidewheel.cli.app import app
 from tidewheel.core.config import read_config
 from tidewheel.core.digest import digest_file
 from tidewheel.workspace.views import RunView
@@ -140,8 +144,16 @@ class SmallProject:
             **options,
         )
 
-    def tidewheel(self, *arguments: str, code: int = 0, **options: Any) -> str:
-        """What a command says, after its exit code was checked."""
+    def tidewheel(self, *arguments: str, code: int = 0) -> str:
+        """What a command says, after its exit code was checked; in this process, where the libraries are imported."""
+        with contextlib.chdir(self.folder):
+            result = CliRunner().invoke(app, list(arguments), prog_name="tidewheel")
+        assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
+        assert result.exit_code == code, result.output
+        return result.output
+
+    def tidewheel_alone(self, *arguments: str, code: int = 0, **options: Any) -> str:
+        """As `tidewheel`, in a process of its own."""
         process = self.start(*arguments, **options)
         said = process.communicate(timeout=100)[0]
         assert process.returncode == code, said

@@ -181,7 +181,7 @@ def limit_files() -> None:
 
 def test_an_output_over_the_limit_on_file_sizes_is_told_and_resume_works_without_the_limit(tmp_path):
     project = SmallProject(tmp_path / "project", SOURCE)
-    said = project.tidewheel("run", "storing", code=1, preexec_fn=limit_files)
+    said = project.tidewheel_alone("run", "storing", code=1, preexec_fn=limit_files)
     assert "File too large" in said
     assert str(project.workspace_folder / "artifacts") in said
     assert half_written(project) == []

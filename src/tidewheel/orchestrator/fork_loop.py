@@ -32,13 +32,14 @@ RunRequest = Callable[[Path], int]
 EXIT_UNKNOWN = 70
 """Exit code of a worker that raised where nothing should (`EX_SOFTWARE` of sysexits.h)."""
 
-FORKABLE = ("numpy", "pyarrow", "pandas", "scipy", "sklearn", "lightgbm", "matplotlib")
+FORKABLE = ("numpy", "pyarrow", "pandas", "scipy", "sklearn", "lightgbm", "matplotlib", "skops")
 """Tried: forked after import they fit and compute without a hang. polars, gRPC and onnxruntime are not among them."""
 
 WARM_MODULES = {
     "sklearn": ("sklearn.base", "sklearn.ensemble", "sklearn.linear_model", "sklearn.pipeline", "sklearn.metrics"),
     "scipy": ("scipy.stats",),
     "pyarrow": ("pyarrow", "pyarrow.parquet"),
+    "skops": ("skops.io",),  # imports all of scikit-learn: a second for each worker that stores or loads a model
 }
 
 

@@ -9,7 +9,6 @@ import pandas as pd
 
 from tidewheel.artifact_store.sklearn_codec import SklearnCodec
 from tidewheel.model_package import Package
-from tidewheel.model_package.packaging import package_model
 from tidewheel.pipeline import step
 
 
@@ -23,6 +22,9 @@ def model_packaging(model: Any, sample: pd.DataFrame, *, tolerance: float = 1e-6
         tolerance: largest absolute difference that counts as equal.
         example_count: rows that are kept with their answers.
     """
+    # Every worker of a project that declares this step imports this module; ONNX is for the one that packages.
+    from tidewheel.model_package.packaging import package_model
+
     return package_model(model, sample, tolerance=tolerance, example_count=example_count, to_native=_stored_bytes)
 
 

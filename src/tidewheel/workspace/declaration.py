@@ -106,9 +106,15 @@ class DescribeRequest(Record, frozen=True, kw_only=True):
 
 
 class DescribeAnswer(Record, frozen=True, kw_only=True):
-    """What was declared, the plan and the closures of its steps; or the error."""
+    """What was declared, the plan and the closures of its steps; or the error.
+
+    Attributes:
+        plans: where no pipeline was named, those of pipelines that need no parameter: whoever asks for the declarations
+            mostly asks for one of them next, and the project is imported anyway.
+    """
 
     declared: Declared | None = None
     plan: Plan | None = None
+    plans: dict[str, Plan] = {}
     closures: dict[str, Closure] = {}
     error: Reported | None = None

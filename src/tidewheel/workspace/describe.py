@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,16 +47,32 @@ def _answer(request: DescribeRequest) -> DescribeAnswer:
         contracts=_declare_contracts(request.modules),
     )
     if not request.pipeline:
-        return DescribeAnswer(declared=declared)
+        plans, closures = _plan_all(pipelines, request)
+        return DescribeAnswer(declared=declared, plans=plans, closures=closures)
     pipeline = pipelines.get(request.pipeline)
     if pipeline is None:
         raise NotFoundError("pipeline", request.pipeline, known=pipelines)
     plan = pipeline.plan(**request.parameters)
-    return DescribeAnswer(declared=declared, plan=plan, closures=_closures(plan, request))
+    return DescribeAnswer(declared=declared, plan=plan, closures=_closures(plan, _code(request)))
 
 
-def _closures(plan: Plan, request: DescribeRequest) -> dict[str, Closure]:
-    code = ProjectCode([Path(root) for root in request.import_roots])
+def _plan_all(pipelines: dict[str, Pipeline], request: DescribeRequest) -> tuple[dict[str, Plan], dict[str, Closure]]:
+    plans: dict[str, Plan] = {}
+    closures: dict[str, Closure] = {}
+    code = _code(request)
+    for name, pipeline in pipelines.items():
+        with suppress(Exception):  # whoever asks for this one is told
+            plan = pipeline.plan()
+            closures |= _closures(plan, code)
+            plans[name] = plan
+    return plans, closures
+
+
+def _code(request: DescribeRequest) -> ProjectCode:
+    return ProjectCode([Path(root) for root in request.import_roots])
+
+
+def _closures(plan: Plan, code: ProjectCode) -> dict[str, Closure]:
     addresses = sorted({node.step for node in plan.nodes if node.kind == "step"})
     return {address: code.closure(address) for address in addresses if code.has_module(address.partition(":")[0])}
 

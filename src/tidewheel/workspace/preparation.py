@@ -28,6 +28,7 @@ from tidewheel.workspace.stores import Stores
 TABLE_TYPE = "tidewheel.Table"
 NO_CHAMPION = "none"
 _OPTIONAL = ("xgboost",)  # what Tidewheel's own steps use when it is installed, beside what is always required
+_BY_SKOPS = {"sklearn/1", "package/1"}
 _SUFFIXES = (*EXTENSION_SUFFIXES, *SOURCE_SUFFIXES, *BYTECODE_SUFFIXES)  # as Python looks for them
 
 
@@ -95,7 +96,7 @@ class Preparation:
             sources=captured.folder,
             import_roots=captured.import_roots,
             file_digests=captured.state.files,
-            packages=_packages(answer.closures.values()),
+            packages=self._packages(plan, answer.closures.values()),
             finished=earlier,
             reuses_results=reuses_results,
         )
@@ -159,6 +160,15 @@ class Preparation:
             runtime=self._runtime(closure.imports),
             missed=missed,
         )
+
+    def _packages(self, plan: Plan, closures: Iterable[Closure]) -> tuple[str, ...]:
+        """What to import once for all workers: what the steps reach, and what stores their models."""
+        wanted = {name for closure in closures for name in closure.imports}
+        codecs = self._stores.artifacts.codecs
+        outputs = [output.type_names for node in plan.nodes for output in node.outputs]
+        if not _BY_SKOPS.isdisjoint(map(codecs.find_for_type_names, outputs)):
+            wanted.add("skops")
+        return tuple(package for package in FORKABLE if package in wanted)
 
     def _runtime(self, imports: tuple[str, ...]) -> Runtime:
         return read_runtime(imports, cache_dir=self._stores.folder / "cache")
@@ -242,11 +252,6 @@ def user_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return f"uid {os.getuid()}"
-
-
-def _packages(closures: Iterable[Closure]) -> tuple[str, ...]:
-    imported = {name for closure in closures for name in closure.imports}
-    return tuple(package for package in FORKABLE if package in imported)
 
 
 def _module_digest(module: str, captured: CapturedSources) -> str:

@@ -15,7 +15,8 @@ from tidewheel.core.digest import digest_value
 from tidewheel.core.errors import DefinitionError, NotFoundError, RunError
 from tidewheel.core.records import SourceState
 from tidewheel.orchestrator import ForkServer
-from tidewheel.source_repository import capture_sources, find_import_roots, pack_sources, read_runtime
+from tidewheel.pipeline import Plan
+from tidewheel.source_repository import Closure, capture_sources, find_import_roots, pack_sources, read_runtime
 from tidewheel.workspace.declaration import (
     ANSWER,
     REQUEST,
@@ -112,9 +113,7 @@ class Project:
             raise DefinitionError(
                 "the project declares no modules", (), where="tidewheel.toml", next_step="set project.modules"
             )
-        runtime = read_runtime((), cache_dir=self._stores.folder / "cache")
-        key = digest_value("description", [captured.state.digest, runtime.digest, request.to_dict()])
-        known = self._stores.plans.find(key)
+        known = self._stores.plans.find(self._key(captured, request))
         if known is not None:
             return DescribeAnswer.from_json(known.extra)
         if server is not None:
@@ -124,13 +123,39 @@ class Project:
                 answer = _ask(request, server)
         if answer.error is not None:
             raise answer.error.to_error()
-        plan = answer.plan
-        plan_json = plan.to_json() if plan else b""
-        self._stores.plans.put(key, plan.digest if plan else key, plan_json, answer.to_json())
+        self._keep(captured, request, answer)
         return answer
+
+    def _keep(self, captured: CapturedSources, request: DescribeRequest, answer: DescribeAnswer) -> None:
+        """Keeps the answer, and those to what is likely to be asked next: importing a project can take seconds."""
+        answers = {
+            name: DescribeAnswer(declared=answer.declared, plan=plan, closures=_of_plan(plan, answer.closures))
+            for name, plan in answer.plans.items()
+        }
+        if request.pipeline and self._stores.plans.find(self._key(captured, _about(request, ""))) is None:
+            answers[""] = DescribeAnswer(declared=answer.declared)
+        for name, one in answers.items():
+            self._put(self._key(captured, _about(request, name)), one)
+        self._put(self._key(captured, request), msgspec.structs.replace(answer, plans={}))
+
+    def _key(self, captured: CapturedSources, request: DescribeRequest) -> str:
+        runtime = read_runtime((), cache_dir=self._stores.folder / "cache")
+        return digest_value("description", [captured.state.digest, runtime.digest, request.to_dict()])
+
+    def _put(self, key: str, answer: DescribeAnswer) -> None:
+        plan = answer.plan
+        self._stores.plans.put(key, plan.digest if plan else key, plan.to_json() if plan else b"", answer.to_json())
 
     def _excluded(self) -> tuple[str, ...]:
         return (*self._config.project.exclude, self._config.workspace.path)
+
+
+def _about(request: DescribeRequest, pipeline: str) -> DescribeRequest:
+    return msgspec.structs.replace(request, pipeline=pipeline, parameters={})
+
+
+def _of_plan(plan: Plan, closures: Mapping[str, Closure]) -> dict[str, Closure]:
+    return {node.step: closures[node.step] for node in plan.nodes if node.step in closures}
 
 
 def _ask(request: DescribeRequest, server: ForkServer) -> DescribeAnswer:

@@ -54,6 +54,22 @@ def test_packages_can_be_named_after_the_server_has_started(probe):
     assert "numpy" in probe.run("import sys; tell(' '.join(sys.modules))", key="two")[1].split()
 
 
+def test_a_model_is_fitted_stored_and_loaded_after_its_libraries_were_imported_before_the_fork(probe):
+    """Also: no worker imports skops again, which costs a second as it imports all of scikit-learn."""
+    probe.server.preload(("numpy", "sklearn", "skops"))
+    code = """
+import sys
+is_warm = "skops.io" in sys.modules
+from sklearn.ensemble import HistGradientBoostingClassifier
+from tidewheel.artifact_store.sklearn_codec import SklearnCodec
+model = HistGradientBoostingClassifier(max_iter=2).fit([[0.0], [1.0]] * 20, [0, 1] * 20)
+with open(folder / "model", "wb") as stream:
+    SklearnCodec().encode(model, stream)
+tell(is_warm and SklearnCodec().decode(folder / "model").predict([[1.0]]))
+"""
+    assert probe.run(code)[1] == "[1]"
+
+
 def test_a_worker_leads_its_own_session_and_process_group(probe):
     ended, told, _ = probe.run("import os; tell(f'{os.getpid()} {os.getpgid(0)} {os.getsid(0)} {os.getppid()}')")
     pid, group, session, parent = map(int, told.split())
