@@ -275,7 +275,7 @@ def test_a_damaged_index_of_answers_is_told_and_nothing_is_answered(place, tmp_p
 
 def test_an_endpoint_that_is_only_starting_is_taken_down_and_nobody_else(place, tmp_path, monkeypatch):
     """Its process says its number late; until then there is nobody to signal."""
-    monkeypatch.setattr(place, "_await", lambda desired, folder: place.state("model"))
+    monkeypatch.setattr(place, "_await", lambda *_: place.state("model"))
     state = place.reconcile(deployment(place, 1))
     assert state.status in ("starting", "dead", "ready")
     place.close_segments("model")

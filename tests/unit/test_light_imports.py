@@ -49,6 +49,9 @@ def test_the_stores_of_facts_load_nothing_heavy():
 @needs("prediction_service")
 def test_serving_loads_no_training_or_table_library():
     assert loaded_by("import tidewheel.prediction_service") & NOT_FOR_SERVING == set()
+    with_views = "import tidewheel.prediction_service.server, tidewheel.prediction_service.view_inputs"
+    on_demand = "import tidewheel.feature_store.expression, tidewheel.feature_store.request_arrays"
+    assert loaded_by(f"{with_views}\n{on_demand}") & NOT_FOR_SERVING == set()
 
 
 def test_the_rule_sees_what_is_loaded():

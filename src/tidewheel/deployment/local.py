@@ -23,6 +23,8 @@ from tidewheel.artifact_store import LocalArtifactStore
 from tidewheel.core.config import ServingConfig
 from tidewheel.core.errors import DeploymentError, NotFoundError
 from tidewheel.core.records import Deployment, EndpointSpec, EndpointState
+from tidewheel.core.records.endpoint import features_digest
+from tidewheel.feature_store import online_schema
 
 START_TIMEOUT_S = 60.0
 _POLL_S = 0.02
@@ -67,12 +69,13 @@ class LocalDeployment:
         with _turn(folder):
             before = self.state(desired.endpoint)
             spec = self._spec(desired, before)
+            told = _stamp(folder / "state.json")
             _replace(folder / "desired.json", spec.to_json())
             if not _is_locked(folder / "server.lock"):
                 for name in ("state.json", "failed"):
                     (folder / name).unlink(missing_ok=True)
                 self._start(folder)
-            return self._await(desired, folder)
+            return self._await(desired, folder, told)
 
     def take_down(self, endpoint: str) -> None:
         """Ends an endpoint's server after its requests, and forgets the endpoint; calling it again does nothing."""
@@ -158,6 +161,8 @@ class LocalDeployment:
             segment_rows=self._serving.segment_rows,
             max_body_bytes=self._serving.max_body_bytes,
             is_clock_virtual=self._is_clock_virtual,
+            features=desired.features,
+            online_path=str(self._folder.parent / online_schema.FILE),
         )
 
     def _start(self, folder: Path) -> None:
@@ -173,12 +178,18 @@ class LocalDeployment:
                 cwd=folder,
             )
 
-    def _await(self, desired: Deployment, folder: Path) -> EndpointState:
+    def _await(self, desired: Deployment, folder: Path, told: tuple[int, int]) -> EndpointState:
+        """Waits for the server's word on what is desired; `told` is the stamp of what it had said before."""
+        wanted = (desired.package_digest, features_digest(desired.features))
+
         def settled() -> EndpointState | None:
             state = _read_state(folder)
-            is_ready = state is not None and state.package_digest == desired.package_digest and state.status == "ready"
-            is_refused = state is not None and state.status == "refused" and desired.package_digest in state.message
-            return state if is_ready or is_refused else None
+            if state is None or state.status not in ("ready", "refused"):
+                return None
+            if state.status == "ready":
+                return state if (state.package_digest, state.features) == wanted else None
+            is_refused = desired.package_digest in state.message and _stamp(folder / "state.json") != told
+            return state if is_refused else None
 
         until = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < until:
@@ -197,6 +208,14 @@ class LocalDeployment:
             where=str(folder / "server.log"),
             next_step="read the log",
         )
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return (0, 0)
+    return found.st_mtime_ns, found.st_ino
 
 
 def _last_port(folder: Path) -> int:

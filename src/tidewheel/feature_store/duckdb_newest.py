@@ -38,13 +38,15 @@ class NewestRows:
             ttl_us=definition.ttl_us,
             owner=definition.owner,
             description=definition.description,
+            definition=definition.digest,
         )
 
     def has_rows_after(self, until_us: int) -> bool:
-        """Whether there are events later than a time: they count only later."""
+        """Whether there are rows of events, or created, later than a time: they count only later."""
+        view = self._view
         found = self._connection.execute(
-            f"""select count(*) from (select {self._view.times()} from {quoted(self._view.source)})
-            where epoch_us({quoted(EVENT)}) > {until_us}"""
+            f"""select count(*) from (select {view.times()}, {view.created()} from {quoted(view.source)})
+            where epoch_us({quoted(EVENT)}) > {until_us} or epoch_us({quoted(CREATED)}) > {until_us}"""
         )
         return bool(found.fetchall()[0][0])
 
@@ -52,7 +54,7 @@ class NewestRows:
         """Rows of keys, event and created time in microseconds, and features, ordered by the keys.
 
         Args:
-            since_us, until_us: the first and last event time.
+            since_us, until_us: the first and last event time; rows that were created later are not known yet.
         """
         view, event, created = self._view, quoted(EVENT), quoted(CREATED)
         keys = [stored_sql(column, name) for column, name in zip(self.facts.keys, view.keys, strict=True)]
@@ -65,6 +67,7 @@ class NewestRows:
                 select {view.times()}, {view.created()}, {quoted(POSITION)}, {view.features()}
                 from {quoted(view.source)}
             ) where {exist} and epoch_us({event}) between {since_us} and {until_us}
+            and coalesce(epoch_us({created}) <= {until_us}, true)
             qualify row_number() over (
                 partition by {names} order by {event} desc, {created} desc nulls last, {quoted(POSITION)} desc
             ) = 1 order by {names}"""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -28,6 +28,7 @@ class ViewFacts(msgspec.Struct, frozen=True):
         keys, features: its columns, in the order in which they are stored.
         ttl_us: microseconds for which a value counts; None for ever.
         description, owner: as declared.
+        definition: digest of the definition that its values were made by.
     """
 
     view: str
@@ -36,6 +37,7 @@ class ViewFacts(msgspec.Struct, frozen=True):
     ttl_us: int | None
     owner: str = ""
     description: str = ""
+    definition: str = ""
 
     @property
     def feature_names(self) -> list[str]:
@@ -64,7 +66,7 @@ class Lookup:
         generations: Mapping[str, int],
     ) -> None:
         self._views = [
-            _StoredView(stored[view], generations[view], names) for view, names in chosen.items() if view in stored
+            StoredView(stored[view], generations[view], names) for view, names in chosen.items() if view in stored
         ]
         self._keys = {column.name for view in self._views for column in view.facts.keys}
         self._computed = [_prepared(on_demand[view]) for view in chosen if view not in stored]
@@ -130,12 +132,23 @@ class Lookup:
         return answer
 
 
-class _StoredView:
-    """A materialized view in a lookup."""
+class StoredView:
+    """A materialized view in a lookup.
 
-    def __init__(self, facts: ViewFacts, generation: int, names: list[str] | None) -> None:
+    Args:
+        facts: what is known of it.
+        generation: where its values are.
+        names: the wanted features; None for all.
+
+    Attributes:
+        last: all features of the entities that were read last.
+        newest: microseconds of the latest event or creation among their values, counting or not.
+    """
+
+    def __init__(self, facts: ViewFacts, generation: int, names: Collection[str] | None) -> None:
         self.facts = facts
         self.last: dict[str, list[Any]] = {}
+        self.newest = -(2**63)
         self._generation = generation
         self._names = facts.feature_names
         self._wanted = set(self._names if names is None else names)
@@ -153,15 +166,17 @@ class _StoredView:
         """Adds the features of the entities; false when the view has another generation by now."""
         keys = self._encoded(entities, rows)
         found: dict[bytes, tuple[int, bytes]] = {}
-        is_current = True
+        is_current, newest = True, -(2**63)
         for start in range(0, rows, KEYS_AT_ONCE):
             asked = keys[start : start + KEYS_AT_ONCE]
             result = connection.execute(_query(len(asked)), (self.facts.view, *asked)).fetchall()
-            for generation, key, event, data in result:
+            for generation, key, event, created, data in result:
                 is_current = is_current and generation == self._generation
+                newest = max(newest, event, created)
                 found[key] = (event, data)
         if not is_current or (not found and not self._is_current(connection)):
             return False
+        self.newest = newest
         ttl_us = self.facts.ttl_us
         oldest = -(2**63) if ttl_us is None else at_us - ttl_us
         nothing = self._nothing
@@ -203,7 +218,7 @@ def _query(count: int) -> str:
     if count not in _queries:
         fits = "= ?" if count == 1 else f"in ({', '.join('?' * count)})"
         _queries[count] = (
-            "select generation, key, event, data from value "
+            "select generation, key, event, created, data from value "
             f"where generation = (select generation from current where view = ?) and key {fits}"
         )
     return _queries[count]

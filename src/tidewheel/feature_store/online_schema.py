@@ -12,6 +12,9 @@ from pathlib import Path
 
 from tidewheel.core.errors import StorageError, WorkspaceVersionError
 
+FILE = "online.db"
+"""Its name in a workspace."""
+
 VERSION = 1
 FIRST = -(2**63)
 """Stands for a created time that is not told: before all others."""

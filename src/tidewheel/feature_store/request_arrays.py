@@ -27,7 +27,7 @@ def arrays_of(columns: Mapping[str, Sequence[Any]], rows: int) -> dict[str, Any]
             raise SchemaMismatchError(f"column {name!r} has {len(values)} values for {rows} entities", where="request")
         try:
             arrays[name] = pa.array(values)
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
             raise SchemaMismatchError(f"column {name!r} is no column: {error}", where="request") from None
     return arrays
 
@@ -42,3 +42,20 @@ def typed_arrays(columns: Iterable[StoredColumn], values: Mapping[str, Sequence[
         elif column.kind in _TYPES:
             arrays[column.name] = pa.array(values[column.name], TYPES[_TYPES[column.kind]])
     return arrays
+
+
+def typed_array(name: str, values: Sequence[Any], type_name: str) -> Any:
+    """Values of a declared type.
+
+    Raises:
+        SchemaMismatchError: a value is of another one.
+    """
+    try:
+        return pa.array(values, TYPES[type_name])
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+        raise SchemaMismatchError(f"column {name!r} is no {type_name}: {error}", where="request") from None
+
+
+def kind_of(found: Any) -> str:
+    """How a computed column would be stored; Arrow's name of its type where it would not."""
+    return next((kind for kind, name in _TYPES.items() if TYPES[name] == found), str(found))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -159,6 +160,20 @@ class ModelStore:
             changed = msgspec.structs.replace(known, state=state, reason=reason, verdict_digest=digest)
             connection.execute(_CHANGE, model=name, version=version, **_row(changed))
             _append(connection, changed, before, event_id, at)
+        return changed
+
+    def set_features(self, name: str, version: int, features: tuple[dict[str, Any], ...]) -> ModelVersion:
+        """Changes the definitions of views that a version is served with. Atomic.
+
+        Raises:
+            NotFoundError: there is no such version.
+        """
+        self.get(name, version)
+        with self._database.write("decision") as connection:
+            row = _read(connection, name, version, is_held=True)
+            assert row is not None, "versions are never deleted"
+            changed = msgspec.structs.replace(ModelVersion.from_json(row[1]), features=features)
+            connection.execute(_CHANGE, model=name, version=version, **_row(changed))
         return changed
 
     def history(self, name: str, version: int | None = None) -> Sequence[ModelStateChange]:

@@ -45,10 +45,12 @@ class ModelRegistry:
         state: ModelState,
         reason: str,
         at: datetime,
+        features: Sequence[Mapping[str, Any]] = (),
     ) -> tuple[ModelVersion, bool]:
         """Gives a package the model's next version number; one that is registered already keeps its own.
 
-        The package is verified and forced to the disk first: a version exists only with its files.
+        The package is verified and forced to the disk first: a version exists only with its files. A version that is
+        registered already takes over the features: what was joined by them gave the same package.
 
         Returns:
             The version, and whether it is new.
@@ -73,11 +75,16 @@ class ModelRegistry:
                 previous_version=champion,
                 verdict_digest=verdict_digest,
                 reason=reason,
+                features=served,
                 at=at,
                 recorded_at=utc_now(),
             )
 
-        return self._models.register(model, package.digest, build)
+        served = tuple(dict(one) for one in features)
+        version, is_new = self._models.register(model, package.digest, build)
+        if version.features != served:
+            version = self._models.set_features(model, version.version, served)
+        return version, is_new
 
     def judge_again(
         self,

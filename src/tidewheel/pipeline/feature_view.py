@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from tidewheel.core.digest import digest_value
 from tidewheel.core.errors import DefinitionError
 from tidewheel.core.records.record import Record
 
@@ -42,6 +43,11 @@ class ViewDefinition(Record, frozen=True, kw_only=True):
         """What the values depend on: all but owner and description."""
         return {key: value for key, value in self.to_dict().items() if key not in ("owner", "description")}
 
+    @property
+    def digest(self) -> str:
+        """Names the meaning, whatever the view is called."""
+        return _digest(self.meaning())
+
 
 class OnDemandDefinition(Record, frozen=True, kw_only=True):
     """A declared `OnDemandView` as data.
@@ -60,6 +66,27 @@ class OnDemandDefinition(Record, frozen=True, kw_only=True):
     def meaning(self) -> dict[str, Any]:
         """What the values depend on."""
         return {"name": self.name, "inputs": self.inputs, "features": self.features}
+
+    @property
+    def digest(self) -> str:
+        """Names the meaning, whatever the view is called."""
+        return _digest(self.meaning())
+
+
+Definition = ViewDefinition | OnDemandDefinition
+
+
+def read_definition(data: Mapping[str, Any]) -> Definition:
+    """A definition from what its `meaning` or `to_dict` gave.
+
+    Raises:
+        msgspec.ValidationError: it is none.
+    """
+    return ViewDefinition.from_dict(dict(data)) if "table" in data else OnDemandDefinition.from_dict(dict(data))
+
+
+def _digest(meaning: Mapping[str, Any]) -> str:
+    return digest_value("feature view definition", {key: meaning[key] for key in meaning if key != "name"})
 
 
 class FeatureView(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from tidewheel.core.errors import DefinitionError
+from tidewheel.pipeline.feature_view import FeatureView, OnDemandView
 from tidewheel.pipeline.pipeline import Pipeline
 
 # Fit for a URL and for a folder of its own: `..` is neither.
@@ -25,6 +26,7 @@ class Model(msgspec.Struct, frozen=True):
         monitors: watch it; see `tidewheel.monitoring`.
         triggers: start the pipeline again; see `tidewheel.triggers`.
         endpoint: where it is served; the model's name by default.
+        features: views that its pipeline joins, which the prediction service looks up by entity keys.
 
     Raises:
         DefinitionError: `pipeline` is no `@pipeline`, or a name is not fit for a URL and a folder.
@@ -38,6 +40,7 @@ class Model(msgspec.Struct, frozen=True):
     monitors: Sequence[Any] = ()
     triggers: Sequence[Any] = ()
     endpoint: str | None = None
+    features: Sequence[FeatureView | OnDemandView] = ()
 
     def __post_init__(self) -> None:
         problems = []
@@ -47,5 +50,11 @@ class Model(msgspec.Struct, frozen=True):
         for place, name in (("name", self.name), ("endpoint", self.endpoint)):
             if name is not None and not _NAME.fullmatch(str(name)):
                 problems.append(f"{name!r} is not made of letters, digits, '-', '_' and '.' only @ Model.{place}")
+        views: Sequence[object] = self.features
+        problems += [
+            f"{view!r} is no FeatureView or OnDemandView @ Model.features[{index}]"
+            for index, view in enumerate(views)
+            if not isinstance(view, FeatureView | OnDemandView)
+        ]
         if problems:
             raise DefinitionError(f"model {self.name!r} is declared wrongly", problems)

@@ -61,7 +61,10 @@ class Answered(msgspec.Struct, frozen=True):
 def answered_of(prediction: Prediction) -> Answered:
     """What the index keeps of a prediction."""
     return Answered(
-        prediction.version, prediction.package_digest, digest_question(prediction.inputs), prediction.outputs
+        prediction.version,
+        prediction.package_digest,
+        digest_question(prediction.asked or prediction.inputs),
+        prediction.outputs,
     )
 
 

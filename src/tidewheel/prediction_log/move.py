@@ -42,6 +42,7 @@ SCHEMA = pa.schema(
         ("score", pa.float64()),
         ("at", _TIME),
         ("recorded_at", _TIME),
+        ("asked", pa.string()),
     ]
 )
 
@@ -115,6 +116,8 @@ def _append(tables: PyIcebergTableStore, table: pa.Table, identifier: str) -> Sn
             tables.create(TABLE, SCHEMA)
         except ConflictError:  # another mover made it
             pass
+    elif "asked" not in tables.schema(TABLE).names:  # of an older Tidewheel
+        tables.evolve(TABLE, SCHEMA)
     key = PROPERTY + identifier
     try:
         return tables.append(TABLE, table, properties={key: str(len(table))}, unless=(key,))
@@ -130,6 +133,7 @@ def _table(records: Sequence[Prediction]) -> pa.Table:
         "prediction_id": [one.id for one in records],
         "inputs": [msgspec.json.encode(one.inputs).decode() for one in records],
         "outputs": [msgspec.json.encode(one.outputs).decode() for one in records],
+        "asked": [msgspec.json.encode(one.asked).decode() if one.asked else None for one in records],
     }
     plain = {name: [getattr(one, name) for one in records] for name in SCHEMA.names if name not in columns}
     return pa.table({name: ({**columns, **plain})[name] for name in SCHEMA.names}, schema=SCHEMA)

@@ -57,6 +57,8 @@ class App:
         path, method = scope["path"].rstrip("/"), scope["method"]
         if path in ("/v2/health/live", "/v2/health/ready", "/v2"):
             _require(method, "GET", path)
+            if path == "/v2/health/ready":
+                self._require_views()
             about = {"name": "tidewheel", "version": "0.1.0", "extensions": []}
             return msgspec.json.encode(about if path == "/v2" else {path.rpartition("/")[2]: True})
         matched = _MODEL.match(path)
@@ -69,11 +71,13 @@ class App:
             return self._infer(await self._read(scope, receive), self._time(scope))
         spec = self._served.spec
         if action == "/ready":
+            self._require_views()
             return msgspec.json.encode({"name": spec.model, "ready": True})
-        return msgspec.json.encode(describe_model(spec.model, spec.version, self._served.signature))
+        served = self._served
+        return msgspec.json.encode(describe_model(spec.model, spec.version, served.form, served.signature))
 
-    def _infer(self, body: bytes, at: datetime) -> bytes:
-        question = read_request(body, self._served.signature)
+    def _infer(self, body: bytes, at: datetime | None) -> bytes:
+        question = read_request(body, self._served.form)
         try:
             known = self._log.find(self._served.spec.model, question.prediction_ids) if question.is_named else {}
             repetition = Repetition(question, known, self._served.spec) if known else None
@@ -85,10 +89,14 @@ class App:
             return write_answer(question, answers, self._served.spec.model, self._served.spec.version)
         return write_answer(question, repetition.answers(answers), self._served.spec.model, repetition.version)
 
-    def _ask(self, question: Question, at: datetime) -> dict[str, Any]:
-        answers = self._served.answer(question)
-        self._log.append(self._served.predictions(question, answers, at))
-        return answers
+    def _ask(self, question: Question, at: datetime | None) -> dict[str, Any]:
+        answer = self._served.answer(question, at)
+        self._log.append(self._served.predictions(question, answer, at or utc_now()))
+        return answer.outputs
+
+    def _require_views(self) -> None:
+        if trouble := self._served.trouble():
+            raise Refusal(503, f"not ready: {trouble}")
 
     def _check(self, model: str, version: str | None) -> None:
         spec = self._served.spec
@@ -113,10 +121,13 @@ class App:
             if not message.get("more_body"):
                 return bytes(body)
 
-    def _time(self, scope: Scope) -> datetime:
-        told = dict(scope["headers"]).get(_AT)
-        if told is None or not self._served.spec.is_clock_virtual:
+    def _time(self, scope: Scope) -> datetime | None:
+        """When the request came; None when only it could tell and does not."""
+        if not self._served.spec.is_clock_virtual:
             return utc_now()
+        told = dict(scope["headers"]).get(_AT)
+        if told is None:
+            return None
         try:
             return parse_time(told.decode("latin-1"))
         except ParameterError as error:

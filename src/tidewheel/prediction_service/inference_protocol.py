@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 
 from tidewheel.core.identifier import new_id
-from tidewheel.model_package.signature import Field, OutputField, Signature
+from tidewheel.model_package.signature import OutputField, Signature
 from tidewheel.prediction_service.refusal import Refusal
+from tidewheel.prediction_service.request_form import AskedField, RequestForm
 
 _INTEGERS = {f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)}
 _FLOATS = {"FP16", "FP32", "FP64"}
@@ -45,9 +46,10 @@ class InferRequest(msgspec.Struct, kw_only=True):
 
 
 class Question(msgspec.Struct, frozen=True):
-    """A request that is understood: columns by field, and an id per row.
+    """A request that is understood: columns by input, and an id per row.
 
     Attributes:
+        columns: as asked; features that views give may be missing.
         is_named: whether the asker gave ids, which may come again.
     """
 
@@ -57,7 +59,7 @@ class Question(msgspec.Struct, frozen=True):
     is_named: bool = True
 
     def row(self, number: int) -> dict[str, Any]:
-        """One row's inputs by field."""
+        """One row as asked."""
         return {name: values[number] for name, values in self.columns.items()}
 
     def only(self, rows: list[int]) -> Question:
@@ -69,7 +71,7 @@ class Question(msgspec.Struct, frozen=True):
 _decoder = msgspec.json.Decoder(InferRequest)
 
 
-def read_request(body: bytes, signature: Signature) -> Question:
+def read_request(body: bytes, form: RequestForm) -> Question:
     """Understands a request.
 
     Raises:
@@ -79,7 +81,7 @@ def read_request(body: bytes, signature: Signature) -> Question:
         request = _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refusal(400, f"the body is no infer request: {error}") from None
-    fields = {field.name: field for field in signature.inputs}
+    fields = form.fields
     columns: dict[str, list[Any]] = {}
     for tensor in request.inputs:
         if tensor.name in columns:
@@ -88,9 +90,8 @@ def read_request(body: bytes, signature: Signature) -> Question:
         if field is None:
             raise Refusal(400, f"unexpected input {tensor.name!r}; the model takes {', '.join(fields)}")
         columns[tensor.name] = _column(tensor, field)
-    missing = [name for name in fields if name not in columns]
-    if missing:
-        raise Refusal(400, f"missing input {', '.join(map(repr, missing))}")
+    if missing := form.missing(list(columns)):
+        raise Refusal(400, missing)
     count = len(next(iter(columns.values())))
     if not count:
         raise Refusal(400, "the request has no rows")
@@ -102,10 +103,10 @@ def read_request(body: bytes, signature: Signature) -> Question:
     return Question(identifier, columns, _prediction_ids(request, identifier, count), is_named)
 
 
-def _column(tensor: Tensor, field: Field) -> list[Any]:
-    if tensor.datatype not in _ACCEPTED[field.kind]:
-        raise Refusal(400, f"input {tensor.name!r} takes {_DATATYPES[field.kind]}, not datatype {tensor.datatype!r}")
-    values = tensor.data
+def _column(tensor: Tensor, field: AskedField) -> list[Any]:
+    values, kind = tensor.data, field.kind if field.kind in _DATATYPES else "string"
+    if tensor.datatype not in _ACCEPTED[kind] and not _is_nothing(values):
+        raise Refusal(400, f"input {tensor.name!r} takes {_DATATYPES[kind]}, not datatype {tensor.datatype!r}")
     if values and all(isinstance(one, list) for one in values):
         if any(len(one) != 1 for one in values):
             raise Refusal(400, f"input {tensor.name!r}: each row holds one value")
@@ -115,6 +116,11 @@ def _column(tensor: Tensor, field: Field) -> list[Any]:
     if math.prod(tensor.shape) != len(values):
         raise Refusal(400, f"input {tensor.name!r} has shape {tensor.shape} but {len(values)} values")
     return values
+
+
+def _is_nothing(values: list[Any]) -> bool:
+    """Whether all are null, of which a client cannot tell the type."""
+    return bool(values) and all(value is None or value == [None] for value in values)
 
 
 def _prediction_ids(request: InferRequest, identifier: str, count: int) -> list[str]:
@@ -150,17 +156,25 @@ def write_answer(question: Question, answers: dict[str, Any], model: str, versio
     )
 
 
-def describe_model(model: str, version: int, signature: Signature) -> dict[str, Any]:
-    """The answer to a metadata request."""
+def describe_model(model: str, version: int, form: RequestForm, signature: Signature) -> dict[str, Any]:
+    """The answer to a metadata request; the parameters of an input tell what feature views have to do with it."""
     return {
         "name": model,
         "versions": [str(version)],
         "platform": "onnx_onnxv1",
-        "inputs": [_told(field) for field in signature.inputs],
+        "inputs": [_asked(name, field) for name, field in form.fields.items()],
         "outputs": [_told(field) for field in signature.outputs],
     }
 
 
-def _told(field: Field | OutputField) -> dict[str, Any]:
-    width = getattr(field, "width", 1)
-    return {"name": field.name, "datatype": _DATATYPES[field.kind], "shape": [-1] if width == 1 else [-1, width]}
+def _asked(name: str, field: AskedField) -> dict[str, Any]:
+    facts = field.facts()
+    if field.kind not in _DATATYPES:
+        facts["kind"] = field.kind  # a text of this form
+    told = {"name": name, "datatype": _DATATYPES.get(field.kind, "BYTES"), "shape": [-1]}
+    return told | ({"parameters": facts} if facts else {})
+
+
+def _told(field: OutputField) -> dict[str, Any]:
+    shape = [-1] if field.width == 1 else [-1, field.width]
+    return {"name": field.name, "datatype": _DATATYPES[field.kind], "shape": shape}

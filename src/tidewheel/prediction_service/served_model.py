@@ -4,21 +4,44 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from tidewheel.core.clock import utc_now
 from tidewheel.core.digest import digest_file
 from tidewheel.core.errors import ArtifactCorruptError, SchemaMismatchError
 from tidewheel.core.records import EndpointSpec, Prediction
 from tidewheel.model_package import Package
+from tidewheel.model_package.signature import Signature
 from tidewheel.prediction_service.inference_protocol import Question
 from tidewheel.prediction_service.refusal import Refusal
+from tidewheel.prediction_service.request_form import form_of
+
+if TYPE_CHECKING:
+    from tidewheel.prediction_service.view_inputs import ViewInputs
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a model was given and what it said, by name.
+
+    Attributes:
+        asked: the columns of the request, when they are not what the model was given.
+    """
+
+    inputs: dict[str, list[Any]]
+    outputs: dict[str, Any]
+    asked: dict[str, list[Any]]
 
 
 class ServedModel:
     """Loads what a spec names; creation fails unless its example rows give the expected answers.
 
+    Attributes:
+        form: what requests may and must bring.
+
     Raises:
+        NotFoundError, StorageError: views that give inputs are not online.
         ArtifactCorruptError: the stored package does not have its digest.
         ConversionError: the examples' answers differ.
         UnreadableFileError: it is no package.
@@ -33,20 +56,34 @@ class ServedModel:
         self.signature = package.signature
         self._model = package.open()
         package.check_examples(self._model)
+        self._views = _view_inputs(spec, package.signature) if spec.features else None
+        self.form = self._views.form() if self._views is not None else form_of(package.signature)
 
-    def answer(self, question: Question) -> dict[str, Any]:
-        """Answers by output name.
+    def trouble(self) -> str:
+        """Why requests that leave features to views cannot be answered now; empty when they can."""
+        return self._views.trouble() if self._views is not None else ""
+
+    def answer(self, question: Question, at: datetime | None) -> Answer:
+        """Answers, with features looked up where the request left them out.
+
+        Args:
+            at: when it was asked; None when the workspace's clock is virtual and the request does not tell.
 
         Raises:
-            Refusal: with status 400, naming the field that does not fit.
+            Refusal: with status 400, naming the field that does not fit; 409 and 503 see `ViewInputs.complete`.
         """
+        inputs = asked = question.columns
+        if self._views is not None:
+            inputs = self._views.complete(asked, len(question.prediction_ids), at)
         try:
-            return dict(self._model.predict(question.columns))
+            outputs = dict(self._model.predict(inputs))
         except SchemaMismatchError as error:
             raise Refusal(400, error.what) from None
+        return Answer(inputs, outputs, asked if asked.keys() != inputs.keys() else {})
 
-    def predictions(self, question: Question, answers: dict[str, Any], at: datetime) -> list[Prediction]:
+    def predictions(self, question: Question, answer: Answer, at: datetime) -> list[Prediction]:
         """The rows of the log for an answered request."""
+        answers = answer.outputs
         main = answers.get("probability", answers.get("prediction"))
         scores = main.tolist() if main is not None and main.ndim == 1 else [None] * len(question.prediction_ids)
         outputs = {name: values.tolist() for name, values in answers.items()}
@@ -60,11 +97,19 @@ class ServedModel:
                 model=spec.model,
                 version=spec.version,
                 package_digest=spec.package_digest,
-                inputs={name: values[row] for name, values in question.columns.items()},
+                inputs={name: values[row] for name, values in answer.inputs.items()},
                 outputs={name: values[row] for name, values in outputs.items()},
                 score=scores[row],
                 at=at,
                 recorded_at=recorded_at,
+                asked={name: values[row] for name, values in answer.asked.items()},
             )
             for row, identifier in enumerate(question.prediction_ids)
         ]
+
+
+def _view_inputs(spec: EndpointSpec, signature: Signature) -> ViewInputs:
+    """Loaded late: most models take what requests bring."""
+    from tidewheel.prediction_service.view_inputs import ViewInputs
+
+    return ViewInputs(spec, signature)

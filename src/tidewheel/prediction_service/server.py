@@ -23,6 +23,7 @@ import uvicorn
 from tidewheel.core.clock import utc_now
 from tidewheel.core.errors import DeploymentError, TidewheelError
 from tidewheel.core.records import EndpointSpec, EndpointState
+from tidewheel.core.records.endpoint import features_digest
 from tidewheel.prediction_log.segment_writer import SegmentWriter
 from tidewheel.prediction_log.segments import enter_segments
 from tidewheel.prediction_service.app import App
@@ -76,7 +77,7 @@ class EndpointServer:
 
     async def _follow(self) -> None:
         spec = EndpointSpec.from_json((self._folder / "desired.json").read_bytes())
-        if spec.package_digest != self._served.spec.package_digest or spec.version != self._served.spec.version:
+        if _served_by(spec) != _served_by(self._served.spec):
             try:
                 served = await asyncio.to_thread(ServedModel, spec)
             except (TidewheelError, OSError) as error:
@@ -104,10 +105,15 @@ class EndpointServer:
             url=self._url,
             message=message,
             started_at=utc_now(),
+            features=features_digest(spec.features),
         )
         temporary = self._folder / ".state.json"
         temporary.write_bytes(state.to_json())
         temporary.rename(self._folder / "state.json")
+
+
+def _served_by(spec: EndpointSpec) -> tuple[str, int, object, str]:
+    return spec.package_digest, spec.version, spec.features, spec.online_path
 
 
 def _stamp(folder: Path) -> tuple[int, int]:

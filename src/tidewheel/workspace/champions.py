@@ -9,7 +9,9 @@ from tidewheel.core.records import Deployment, EndpointState, Event, ModelVersio
 from tidewheel.deployment import LocalDeployment
 from tidewheel.metadata_store import ArtifactRecordStore
 from tidewheel.model_registry import ModelRegistry
+from tidewheel.pipeline.feature_view import read_definition
 from tidewheel.workspace.operation import record_operation
+from tidewheel.workspace.served_features import check_online, online_path
 from tidewheel.workspace.stores import Stores
 
 SERVER_MODULE = "tidewheel.prediction_service.server"
@@ -87,15 +89,18 @@ def deploy(stores: Stores, model: str, endpoint: str, event: Event, *, version: 
 
     Raises:
         NotFoundError: the model has no champion or no such version.
-        DeploymentError: the server did not come up; what answered before still does.
+        DeploymentError: the server did not come up, or features that the version looks up are not online by the
+            definitions that it was trained with; what answered before still does.
     """
     chosen = registry(stores).get(model, version) if version else registry(stores).champion(model)
     if chosen is None:
         raise NotFoundError(
             "champion of model", model, next_step=f"`tidewheel promote {model} VERSION`, or deploy with --version"
         )
+    if chosen.features:
+        check_online(chosen, stores.artifacts.load(chosen.package).signature, online_path(stores))
     active = stores.deployments.find_active(PLACE, endpoint)
-    if active is not None and active.package_digest == chosen.package.digest:
+    if active is not None and _is_same(active, chosen):
         return local_deployment(stores).reconcile(active)
     deployment = Deployment(
         id=new_id(),
@@ -105,10 +110,13 @@ def deploy(stores: Stores, model: str, endpoint: str, event: Event, *, version: 
         version=chosen.version,
         package_digest=chosen.package.digest,
         event_id=event.id,
+        features=chosen.features,
         at=stores.clock.now(),
         recorded_at=utc_now(),
     )
     parameters = {"model": model, "version": chosen.version, "endpoint": endpoint, "place": PLACE}
+    if chosen.features:
+        parameters["features"] = {view["name"]: read_definition(view).digest for view in chosen.features}
     with record_operation(stores, "deploy", parameters, event) as operation:
         operation.inputs["package"] = chosen.package
         stores.deployments.create(deployment, expected=active.id if active else None)
@@ -131,6 +139,10 @@ def follow(stores: Stores, model: str) -> EndpointState | None:
     if moves[-1].recorded_at < active.recorded_at:
         return None
     return deploy(stores, model, active.endpoint, stores.events.get(moves[-1].event_id))
+
+
+def _is_same(active: Deployment, chosen: ModelVersion) -> bool:
+    return (active.package_digest, active.features) == (chosen.package.digest, chosen.features)
 
 
 def endpoint_of(stores: Stores, name: str) -> str:

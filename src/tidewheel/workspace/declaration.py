@@ -33,6 +33,7 @@ class ModelDeclaration(Record, frozen=True, kw_only=True):
         package, verdict, metrics: names of that pipeline's outputs.
         monitors, triggers: their records as dicts with `type`.
         endpoint: where it is deployed.
+        features: names of the views that it is served with.
     """
 
     name: str
@@ -43,6 +44,7 @@ class ModelDeclaration(Record, frozen=True, kw_only=True):
     monitors: tuple[dict[str, Any], ...] = ()
     triggers: tuple[dict[str, Any], ...] = ()
     endpoint: str
+    features: tuple[str, ...] = ()
 
 
 class Declared(Record, frozen=True, kw_only=True):
@@ -97,7 +99,7 @@ class DescribeRequest(Record, frozen=True, kw_only=True):
     modules: tuple[str, ...]
     pipeline: str = ""
     parameters: dict[str, Any] = {}
-    form: str = "with contracts"
+    form: str = "with features of models"
 
     @classmethod
     def find(cls, folder: Path) -> Self:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from tidewheel.workspace.declaration import (
     Reported,
 )
 from tidewheel.workspace.failures import failure_of
+from tidewheel.workspace.served_features import check_declared
 
 
 def describe(folder: Path) -> int:
@@ -47,22 +49,33 @@ def _answer(request: DescribeRequest) -> DescribeAnswer:
         contracts=_declare_contracts(request.modules),
     )
     if not request.pipeline:
-        plans, closures = _plan_all(pipelines, request)
+        plans, closures = _plan_all(pipelines, models, request)
         return DescribeAnswer(declared=declared, plans=plans, closures=closures)
     pipeline = pipelines.get(request.pipeline)
     if pipeline is None:
         raise NotFoundError("pipeline", request.pipeline, known=pipelines)
-    plan = pipeline.plan(**request.parameters)
+    plan = _plan(pipeline, models, request.parameters)
     return DescribeAnswer(declared=declared, plan=plan, closures=_closures(plan, _code(request)))
 
 
-def _plan_all(pipelines: dict[str, Pipeline], request: DescribeRequest) -> tuple[dict[str, Plan], dict[str, Closure]]:
+def _plan(pipeline: Pipeline, models: dict[str, Model], parameters: Mapping[str, Any]) -> Plan:
+    """The plan, with which all models of the pipeline can be served as they declare."""
+    plan = pipeline.plan(**parameters)
+    for model in models.values():
+        if model.features and model.pipeline.name == plan.pipeline:
+            check_declared(plan, [view.definition for view in model.features], model.name)
+    return plan
+
+
+def _plan_all(
+    pipelines: dict[str, Pipeline], models: dict[str, Model], request: DescribeRequest
+) -> tuple[dict[str, Plan], dict[str, Closure]]:
     plans: dict[str, Plan] = {}
     closures: dict[str, Closure] = {}
     code = _code(request)
     for name, pipeline in pipelines.items():
         with suppress(Exception):  # whoever asks for this one is told
-            plan = pipeline.plan()
+            plan = _plan(pipeline, models, {})
             closures |= _closures(plan, code)
             plans[name] = plan
     return plans, closures
@@ -157,4 +170,5 @@ def _declare_model(model: Model) -> ModelDeclaration:
         monitors=tuple(monitor.to_dict() for monitor in model.monitors),
         triggers=tuple(trigger.to_dict() for trigger in model.triggers),
         endpoint=model.endpoint or model.name,
+        features=tuple(view.name for view in model.features),
     )

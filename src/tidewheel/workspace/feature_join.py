@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tidewheel.pipeline.feature_view import OnDemandDefinition, ViewDefinition
+from tidewheel.pipeline.feature_view import read_definition
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,13 +28,9 @@ def carry_out_join(
     readers = {name.removeprefix("table."): one for name, one in inputs.items() if name != "spine"}
     return join(
         inputs["spine"],
-        [_definition(view) for view in arguments["views"]],
+        [read_definition(view) for view in arguments["views"]],
         {name: reader.reference for name, reader in readers.items()},
         event_time=arguments["event_time"],
         as_known=arguments["as_known"],
         threads=threads,
     )
-
-
-def _definition(view: dict[str, Any]) -> ViewDefinition | OnDemandDefinition:
-    return ViewDefinition.from_dict(view) if "table" in view else OnDemandDefinition.from_dict(view)

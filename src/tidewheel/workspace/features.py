@@ -16,6 +16,7 @@ from tidewheel.workspace.cause import request_event
 from tidewheel.workspace.operation import record_operation
 from tidewheel.workspace.preparation import snapshot_artifact
 from tidewheel.workspace.project import Project
+from tidewheel.workspace.served_features import online_path
 from tidewheel.workspace.stores import Stores
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ class Features:
     @property
     def online_path(self) -> Path:
         """The file of the online store."""
-        return self._stores.folder / "online.db"
+        return online_path(self._stores)
 
     @cached_property
     def _online(self) -> OnlineStore:

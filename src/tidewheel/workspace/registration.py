@@ -11,6 +11,7 @@ from tidewheel.model_registry import ModelRegistry
 from tidewheel.pipeline import Plan
 from tidewheel.workspace.declaration import ModelDeclaration
 from tidewheel.workspace.preparation import TABLE_TYPE
+from tidewheel.workspace.served_features import served_definitions
 from tidewheel.workspace.stores import Stores
 
 
@@ -59,6 +60,7 @@ def _register(
         state=state,
         reason=reason,
         at=at,
+        features=served_definitions(plan, model.features, model.name),
     )
     if not is_new and verdict_artifact is not None:
         version = registry.judge_again(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from tidewheel.core.records.record import Record
 
@@ -21,6 +21,7 @@ class Deployment(Record, frozen=True, kw_only=True):
         role: champion answers; challenger answers a share; shadow answers nobody.
         share: of the traffic, 0..1.
         event_id: the cause.
+        features: definitions of the views that features are looked up by: those that the version was trained with.
         is_active: the newest deployment of an endpoint is, until it is taken down.
         at, recorded_at: workspace clock; wall clock.
     """
@@ -34,6 +35,7 @@ class Deployment(Record, frozen=True, kw_only=True):
     role: Role = "champion"
     share: float = 1.0
     event_id: str
+    features: tuple[dict[str, Any], ...] = ()
     is_active: bool = True
     at: datetime
     recorded_at: datetime

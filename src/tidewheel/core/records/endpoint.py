@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
+from tidewheel.core.digest import digest_value
 from tidewheel.core.records.record import Record
 
 
@@ -20,6 +22,8 @@ class EndpointSpec(Record, frozen=True, kw_only=True):
         host, port: where it listens; 0 for any free port.
         segment_rows, max_body_bytes: see the serving configuration.
         is_clock_virtual: whether requests tell the time by the header `Tidewheel-At`.
+        features: definitions of the views that give some of the model's inputs, as the version was trained with them.
+        online_path: the online store in which they are looked up.
     """
 
     endpoint: str
@@ -35,6 +39,8 @@ class EndpointSpec(Record, frozen=True, kw_only=True):
     segment_rows: int = 10_000
     max_body_bytes: int = 8 << 20
     is_clock_virtual: bool = False
+    features: tuple[dict[str, Any], ...] = ()
+    online_path: str = ""
 
 
 class EndpointState(Record, frozen=True, kw_only=True):
@@ -45,6 +51,7 @@ class EndpointState(Record, frozen=True, kw_only=True):
             desired (an earlier version may still answer, then `version` names it).
         url: `http://host:port`; empty before it listens.
         message: why it is not ready.
+        features: digest of the definitions of views that it looks features up by; empty when it takes all as they are.
     """
 
     endpoint: str
@@ -57,8 +64,14 @@ class EndpointState(Record, frozen=True, kw_only=True):
     url: str = ""
     message: str = ""
     started_at: datetime | None = None
+    features: str = ""
 
     @property
     def is_alive(self) -> bool:
         """Whether some version answers."""
         return self.status == "ready" or (self.status == "refused" and bool(self.url))
+
+
+def features_digest(features: Sequence[dict[str, Any]]) -> str:
+    """Names the definitions of views that an endpoint looks features up by; empty for none."""
+    return digest_value("served features", list(features)) if features else ""

@@ -26,6 +26,7 @@ class ModelVersion(Record, frozen=True, kw_only=True):
         previous_version: the champion when it was registered, for rollback and re-scoring; None for the first.
         verdict_digest: the artifact of its verdict; empty when no gate judged it.
         reason: why it has this state, in one line.
+        features: definitions of the views that its run joined and that it is served with, as `meaning` gives them.
         at: workspace clock of the registration.
         recorded_at: wall clock.
     """
@@ -41,5 +42,6 @@ class ModelVersion(Record, frozen=True, kw_only=True):
     previous_version: int | None = None
     verdict_digest: str = ""
     reason: str = ""
+    features: tuple[dict[str, Any], ...] = ()
     at: datetime
     recorded_at: datetime

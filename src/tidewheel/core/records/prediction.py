@@ -15,10 +15,11 @@ class Prediction(Record, frozen=True, kw_only=True):
         id: unique; labels are joined by it.
         request_id: the request that it came in; rows of one request share it.
         endpoint, place, model, version, package_digest: who answered.
-        inputs: the row as asked, by feature name.
+        inputs: the row as the model was given it, by feature name.
         outputs: the row as answered, by output name.
         score: the main output as one number: the probability of the positive class, or the regression's value.
         at, recorded_at: workspace clock; wall clock.
+        asked: the row as asked, where features were looked up: what is not in it came from views.
     """
 
     id: str
@@ -33,3 +34,4 @@ class Prediction(Record, frozen=True, kw_only=True):
     score: float | None
     at: datetime
     recorded_at: datetime
+    asked: dict[str, Any] = {}

@@ -1,0 +1,305 @@
+"""A real endpoint that looks features up in a real online store: what it answers, logs, refuses and survives."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+
+import tidewheel
+from tidewheel.core.errors import ConflictError, DeploymentError, SchemaMismatchError, StorageError
+from tidewheel.pipeline import features
+from tidewheel.prediction_service.client import InferenceClient
+
+CONFIG = """
+[project]
+name = "served"
+modules = ["served"]
+
+[workspace]
+clock = "virtual"
+
+[mlflow]
+is_enabled = false
+"""
+SOURCE = """
+from datetime import timedelta
+
+import pandas as pd
+from lightgbm import LGBMClassifier
+from tidewheel.pipeline import FeatureView, Model, OnDemandView, features, pipeline, step, table
+from tidewheel.steps.model_packaging import model_packaging
+
+weather = FeatureView(
+    "weather",
+    table="weather",
+    keys=["origin"],
+    event_time="observed_at",
+    created_time="created_at",
+    ttl=timedelta(hours=3),
+    features={"temp_c": "(temp - 32) / 1.8", "wind": "wind"},
+)
+planes = FeatureView(
+    "planes", table="planes", keys=["tail"], event_time="seen_at", ttl=None, features=["seats", "built"]
+)
+trip = OnDemandView(
+    "trip",
+    inputs={"miles": "double", "leaves_at": "timestamptz"},
+    features={
+        "hour": "hour('America/New_York', leaves_at)",
+        "chill": "temp_c - wind * miles / 1000",
+        "age": "year('UTC', leaves_at) - built",
+    },
+)
+FEATURES = ["miles", "origin", "temp_c", "wind", "seats", "hour", "chill", "age"]
+
+
+@step
+def train(rows: pd.DataFrame) -> LGBMClassifier:
+    taken = rows[FEATURES].astype({"origin": "category"})
+    return LGBMClassifier(n_estimators=5, min_child_samples=2, verbose=-1, n_jobs=1).fit(taken, rows["late"])
+
+
+@step
+def sample(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[FEATURES].astype({"origin": "category"})
+
+
+@pipeline
+def training():
+    rows = features.join(table("flights"), [weather, planes, trip], event_time="at", as_known="at")
+    return {"package": model_packaging(train(rows), sample(rows))}
+
+
+late = Model("late", pipeline=training, features=(weather, planes, trip))
+"""
+START = datetime(2026, 3, 8, 5, tzinfo=UTC)
+NOW = START + timedelta(hours=30)
+
+
+def hours(*numbers: float) -> list[datetime]:
+    return [START + timedelta(hours=number) for number in numbers]
+
+
+def flights() -> pd.DataFrame:
+    count = 60
+    return pd.DataFrame(
+        {
+            "origin": [("JFK", "LGA", "SFO")[n % 3] for n in range(count)],
+            "tail": [("N1", "N2", None)[n % 3] for n in range(count)],
+            "at": hours(*(n / 2 for n in range(count))),
+            "leaves_at": hours(*(n / 2 + 2 for n in range(count))),
+            "miles": [100.0 + 37 * n for n in range(count)],
+            "late": [int(n % 5 > 2) for n in range(count)],
+        }
+    )
+
+
+def weather(*numbers: float, temp: float = 50.0) -> pd.DataFrame:
+    rows = [(origin, START + timedelta(hours=n), temp + n * 1.1) for n in numbers for origin in ("JFK", "LGA")]
+    frame = pd.DataFrame(rows, columns=["origin", "observed_at", "temp"])
+    return frame.assign(created_at=frame["observed_at"] + timedelta(minutes=5), wind=frame["temp"] / 7)
+
+
+PLANES = pd.DataFrame({"tail": ["N1", "N2"], "seen_at": hours(-1000, -1000), "seats": [180, 55], "built": [1999, 2013]})
+
+
+pytestmark = pytest.mark.timeout(400)  # one project is trained for all tests
+
+
+class Served:
+    """The project with a trained and deployed version, and a clock that goes on from test to test."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        (folder / "tidewheel.toml").write_text(CONFIG)
+        self.write(SOURCE)
+        self.workspace = tidewheel.open(folder)
+        self.now = NOW
+        self.advance(0)
+        self.ingest("flights", flights())
+        self.ingest("weather", weather(*range(30)))
+        self.ingest("planes", PLANES)
+        self.train()
+        self.workspace.promote("late", 1)
+        self.workspace.features.materialize()
+        self.workspace.deploy("late")
+
+    def write(self, source):
+        (self.folder / "served.py").write_text(source)
+
+    def advance(self, minutes):
+        """Time goes on; what the weather was meanwhile becomes known, and comes online."""
+        before = (self.now - START) // timedelta(hours=1)
+        self.now += timedelta(minutes=minutes)
+        self.workspace.stores.clock_row.set(self.now)
+        passed = range(before + 1, (self.now - START) // timedelta(hours=1) + 1)
+        if passed:
+            self.ingest("weather", weather(*passed, temp=self.now.minute))
+            self.workspace.features.materialize()
+
+    def ingest(self, table, frame):
+        path = self.folder / f"{table}-{len(list(self.folder.glob('*.parquet')))}.parquet"
+        frame.to_parquet(path)
+        self.workspace.ingest(table, [path])
+
+    def train(self):
+        run = self.workspace.submit("training")
+        assert run.status == "succeeded", run.reason
+
+    def ask(self, columns, ids=None, at=None):
+        """By a connection of its own: one that is kept and idle is closed by the server after seconds."""
+        with InferenceClient(self.url) as client:
+            return client.predict("late", columns, prediction_ids=ids, at=at or self.now)
+
+    @property
+    def url(self):
+        return self.workspace.endpoints()[0].url
+
+    def logged(self):
+        """Inputs, asked and times of the log, in the order of the ids."""
+        self.workspace.collect()
+        query = 'select prediction_id, inputs, asked, "at" from predictions order by prediction_id'
+        rows = self.workspace.sql(query).to_pylist()
+        return [{**row, "inputs": json.loads(row["inputs"]), "asked": json.loads(row["asked"] or "{}")} for row in rows]
+
+    def close(self):
+        for state in self.workspace.endpoints():
+            self.workspace.undeploy(state.endpoint)
+        self.workspace.close()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    served = Served(tmp_path_factory.mktemp("served"))
+    yield served
+    served.close()
+
+
+KEYS = {
+    "origin": ["JFK", "LGA", "SFO", None],
+    "tail": ["N1", "N2", "N9", None],
+    "miles": [500.0, 80.5, 1200.0, 3.0],
+    "leaves_at": [(NOW + timedelta(hours=2)).isoformat()] * 4,
+}
+FEATURES = ["miles", "origin", "temp_c", "wind", "seats", "hour", "chill", "age"]
+
+
+def get(url):
+    try:
+        with urllib.request.urlopen(url) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def test_served_features_are_in_the_log_and_the_offline_join_gives_the_same_bits(served):
+    """Over a day in which the store is materialized every hour, at times between; entities that are not known too."""
+    for step in range(6):
+        served.advance(0 if not step else 50 if step % 2 else 75)
+        ids = [f"{step}-{row}" for row in range(4)]
+        asked = {**KEYS, "miles": [one + step / 3 for one in KEYS["miles"]]}
+        first = served.ask(asked, ids)
+        assert served.ask(asked, ids) == first
+    rows = served.logged()
+    assert [row["prediction_id"] for row in rows] == [f"{step}-{row}" for step in range(6) for row in range(4)]
+    assert all(sorted(row["inputs"]) == sorted(FEATURES) and sorted(row["asked"]) == sorted(KEYS) for row in rows)
+    spine = pd.DataFrame([{**row["asked"], "at": row["at"]} for row in rows])
+    spine["leaves_at"] = pd.to_datetime(spine["leaves_at"], utc=True)
+    joined = features.join(spine, ["weather", "planes", "trip"], event_time="at", as_known="at")
+    looked_up = [name for name in FEATURES if name not in KEYS]
+    offline = [{name: joined.column(name)[row].as_py() for name in looked_up} for row in range(len(rows))]
+    assert [{name: row["inputs"][name] for name in looked_up} for row in rows] == offline
+    assert {row["temp_c"] is None for row in offline} == {True, False}
+    package = served.workspace.stores.artifacts.load(served.workspace.champion("late").package).open()
+    last = {name: [row["inputs"][name] for row in rows[:4]] for name in FEATURES}
+    ready = served.ask(last)  # ready features are answered too, and alike
+    assert ready["probability"] == package.predict(last)["probability"].tolist()
+
+
+def test_a_repeated_id_gets_the_recorded_answer_although_the_store_has_moved_on(served):
+    first = served.ask(KEYS, list("abcd"))
+    served.advance(120)
+    assert served.ask(KEYS, list("abcd")) == first
+    served.ask(KEYS, list("efgh"))
+    with pytest.raises(ConflictError, match="other inputs"):
+        served.ask({**KEYS, "tail": ["N2"] * 4}, list("abcd"))
+    rows = {row["prediction_id"]: row["inputs"] for row in served.logged()}
+    assert rows["e"]["temp_c"] != rows["a"]["temp_c"]
+
+
+def one_row(**columns):
+    asked = {name: values[:1] for name, values in KEYS.items()}
+    return {name: values for name, values in (asked | columns).items() if values is not None}
+
+
+def test_a_feature_that_a_request_brings_itself_is_taken_also_where_others_are_computed_from_it(served):
+    served.ask(one_row(temp_c=[-5.0]), ["own-1"])
+    served.ask(one_row(temp_c=[None]), ["own-2"])
+    served.ask(one_row(), ["own-3"])
+    own, null, looked_up = (row["inputs"] for row in served.logged() if row["prediction_id"].startswith("own-"))
+    assert own["temp_c"] == -5.0
+    assert own["chill"] == -5.0 - looked_up["wind"] * 500.0 / 1000
+    assert (null["temp_c"], null["chill"]) == (None, None)
+    assert looked_up["temp_c"] not in (None, -5.0)
+
+
+def test_what_is_wrong_with_a_request_is_told_with_the_view(served):
+    with pytest.raises(SchemaMismatchError, match="'tail', with which view 'planes' gives seats"):
+        served.ask(one_row(tail=None))
+    with pytest.raises(SchemaMismatchError, match="missing input 'miles'"):
+        served.ask(one_row(miles=None))
+    with pytest.raises(SchemaMismatchError, match="'leaves_at' takes instant as text.*no time zone"):
+        served.ask(one_row(leaves_at=["2026-03-09T13:00:00"]))
+    with pytest.raises(SchemaMismatchError, match="'tail' takes BYTES, not datatype 'INT64'"):
+        served.ask(one_row(tail=[7]))
+    with pytest.raises(SchemaMismatchError, match="unexpected input 'built'"):
+        served.ask(one_row(built=[1999]))
+    with pytest.raises(SchemaMismatchError, match="Tidewheel-At"), InferenceClient(served.url) as client:
+        client.predict("late", one_row())
+
+
+def test_a_request_of_the_past_is_refused_where_the_store_knows_more_by_now(served):
+    with pytest.raises(ConflictError, match="'weather' holds values of after"):
+        served.ask(one_row(), at=served.now - timedelta(hours=3))
+    ready = {name: [1.0] for name in FEATURES} | {"origin": ["JFK"], "hour": [3], "age": [3], "seats": [100]}
+    assert served.ask(ready, at=served.now - timedelta(hours=3))["probability"]
+
+
+def test_the_metadata_tell_keys_and_what_comes_from_views(served):
+    told = {one["name"]: one for one in get(f"{served.url}/v2/models/late")[1]["inputs"]}
+    assert told["temp_c"]["parameters"] == {"feature_view": "weather"}
+    assert told["tail"] == {"name": "tail", "datatype": "BYTES", "shape": [-1], "parameters": {"key_of": ["planes"]}}
+    assert told["origin"]["parameters"] == {"key_of": ["weather"]}
+    assert told["leaves_at"]["parameters"] == {"input_of": ["trip"], "kind": "instant"}
+    assert told["miles"]["parameters"] == {"input_of": ["trip"]}
+    assert "built" not in told
+
+
+def test_without_the_store_the_endpoint_is_not_ready_and_answers_ready_features_only(served):
+    path = served.workspace.features.online_path
+    ready = {name: [1.0] for name in FEATURES} | {"origin": ["JFK"], "hour": [3], "age": [3], "seats": [100]}
+    assert get(f"{served.url}/v2/health/ready") == (200, {"ready": True})
+    served.workspace.features.close()
+    path.rename(path.with_suffix(".away"))
+    try:
+        with pytest.raises(StorageError, match="'online.db' does not exist"):
+            served.ask(one_row())
+        for address in ("v2/health/ready", "v2/models/late/ready"):
+            status, told = get(f"{served.url}/{address}")
+            assert (status, "online store" in told["error"]) == (503, True)
+        assert served.ask(ready)["probability"]
+        with pytest.raises(DeploymentError, match="late v1 looks features up: online store") as caught:
+            served.workspace.deploy("late")
+        assert "tidewheel features materialize" in caught.value.next_step
+    finally:
+        for leftover in path.parent.glob("online.db*"):
+            if leftover.suffix != ".away":
+                leftover.unlink()
+        path.with_suffix(".away").rename(path)
+    assert served.ask(one_row())["probability"]
+    assert get(f"{served.url}/v2/models/late/ready")[0] == 200
