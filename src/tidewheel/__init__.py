@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tidewheel.monitoring import PerformanceMonitor as PerformanceMonitor
     from tidewheel.table_store import TableReader as TableReader
     from tidewheel.triggers import PerformanceDrop as PerformanceDrop
+    from tidewheel.triggers import ValueSkew as ValueSkew
     from tidewheel.workspace import Workspace as Workspace
     from tidewheel.workspace import open_workspace as open  # noqa: A004, F401 - part of the public names
 
@@ -30,6 +31,7 @@ _HOMES = {
     "StopRun": "core.errors",
     "TableReader": "table_store",
     "TidewheelError": "core.errors",
+    "ValueSkew": "triggers",
     "Workspace": "workspace",
     "open": "workspace",
 }

@@ -19,16 +19,26 @@ if TYPE_CHECKING:
 @click.argument("table")
 @click.option("--snapshot", type=int, metavar="ID", help="Of this snapshot instead of the current one.")
 @click.option("--compare", type=int, metavar="ID", help="Show what has changed since this snapshot.")
+@click.option(
+    "--ignore", multiple=True, metavar="COLUMN", help="With --compare: its values move by nature; repeatable."
+)
 @click.option("--target", default="", metavar="COLUMN", help="Set every column against this one.")
 @click.option("--time", default="", metavar="COLUMN", help="What time rows are about; found by itself.")
 @click.option("--to", type=click.Path(dir_okay=False, path_type=Path), help="Write the page to this file.")
 def profile_command(
-    table: str, snapshot: int | None, compare: int | None, target: str, time: str, to: Path | None, as_json: bool
+    table: str,
+    snapshot: int | None,
+    compare: int | None,
+    ignore: tuple[str, ...],
+    target: str,
+    time: str,
+    to: Path | None,
+    as_json: bool,
 ) -> None:
     """Look at all rows of TABLE and write a page on them: distributions, missing values, what goes together, what
     changes with time, and the preparation that it suggests. `tidewheel tables TABLE` has the ids of snapshots."""
     with opened() as workspace:
-        found = workspace.analyze(table, snapshot=snapshot, compare=compare, target=target, time=time)
+        found = workspace.analyze(table, snapshot=snapshot, compare=compare, ignore=ignore, target=target, time=time)
         used = snapshot if snapshot is not None else workspace.table(table).snapshot.snapshot_id
         place = to or workspace.folder / "profiles" / f"{table}-{used}.html"
         _write(place, found.to_html())
@@ -57,6 +67,9 @@ def _print(found: TableAnalysis) -> None:
     if found.comparison is not None:
         moved = [f"{one.name} (distance {one.jensen_shannon or 0:.2f})" for one in found.comparison.moved]
         click.echo(f"\nmoved: {', '.join(moved) or 'nothing'}")
+        spared = [f"{one.name} ({one.exemption})" for one in found.comparison.columns if not one.is_judged]
+        if spared:
+            click.echo(f"not judged: {', '.join(spared)}")
     click.echo("")
     rows = [("urgent" if one.is_urgent else "", one.column, one.topic, one.finding) for one in found.work]
     print_table(("", "column", "to prepare", "because"), rows, empty="nothing to prepare")

@@ -11,6 +11,7 @@ import click
 from tidewheel.cli import exit_code
 from tidewheel.cli.arguments import parse_parameter_options
 from tidewheel.cli.command import command, opened
+from tidewheel.cli.findings import print_validation
 from tidewheel.cli.output import print_facts, print_json, print_left, print_table
 from tidewheel.cli.progress import ProgressPrinter
 from tidewheel.core.errors import NotFoundError, ParameterError, StorageError
@@ -222,6 +223,9 @@ def _print_run(run: RunView) -> None:
     click.echo()
     columns = ("step", "status", "seconds", "cpu s", "MB", "attempts", "inputs", "outputs")
     print_table(columns, [_execution_row(one) for one in run.executions], empty="it has no steps")
+    for report in run.validations:
+        click.echo()
+        print_validation(report)
     if run.metrics:
         click.echo()
         print_facts(run.metrics)

@@ -8,7 +8,7 @@ would expect (`LookupError`, `ValueError`, ...), and are split only where a call
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
@@ -190,6 +190,10 @@ class DeploymentError(TidewheelError, RuntimeError):
 class StopRun(Exception):
     """Raised inside a step to end the run with a reason: neither failed nor succeeded.
 
+    Args:
+        reason: in words.
+        outputs: what the step hands out all the same, by the names of its declared outputs: its findings as data.
+
     Example:
         >>> raise StopRun("no new rows since the last training")
         Traceback (most recent call last):
@@ -197,9 +201,10 @@ class StopRun(Exception):
         tidewheel.core.errors.StopRun: no new rows since the last training
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, outputs: Mapping[str, Any] | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.outputs = dict(outputs or {})
 
 
 def suggest(name: str, known: Iterable[str], kind: str = "name") -> str:

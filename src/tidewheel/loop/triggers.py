@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from tidewheel.core.records import Event
-from tidewheel.triggers import PerformanceDrop
+from tidewheel.triggers import PerformanceDrop, ValueSkew
 from tidewheel.workspace.declaration import ModelDeclaration
 from tidewheel.workspace.stores import Stores
 
@@ -15,7 +15,7 @@ from tidewheel.workspace.stores import Stores
 def fire(stores: Stores, model: ModelDeclaration) -> Iterator[Event]:
     """The new events about a model; a signal that has fired does not fire again."""
     for declared in model.triggers:
-        trigger = msgspec.convert(declared, PerformanceDrop)
+        trigger = msgspec.convert(declared, PerformanceDrop | ValueSkew)
         for signal in stores.signals.list(model=model.name):
             event = trigger.fire(signal, model.pipeline, stores.clock.now())
             if event is None:

@@ -19,12 +19,13 @@ EXIT_STORAGE = 74
 
 
 class BoundInput(Record, frozen=True, kw_only=True):
-    """An argument of a step with its value's address; exactly one of the first five is set.
+    """An argument of a step with its value's address; exactly one of the first six is set.
 
     Attributes:
         artifact: a stored value.
         table: a table reference that a worker can read without the catalog.
         champion: a registered package: `model`, `version` and its artifact's fields.
+        reference: what a table's rows are held against: its facts, and `rows` as a table reference.
         items, entries: a list or dict of such arguments.
         value: a JSON literal, when nothing else is set.
     """
@@ -32,6 +33,7 @@ class BoundInput(Record, frozen=True, kw_only=True):
     artifact: Artifact | None = None
     table: dict[str, Any] | None = None
     champion: dict[str, Any] | None = None
+    reference: dict[str, Any] | None = None
     items: tuple[BoundInput, ...] | None = None
     entries: dict[str, BoundInput] | None = None
     value: Any = None

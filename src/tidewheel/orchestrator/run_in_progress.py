@@ -181,7 +181,7 @@ class RunInProgress:
         if report is not None and report.status == "succeeded":
             self._succeed(ended, report)
         elif report is not None and report.status == "stopped":
-            self._end(ended, "stopped", reason=report.reason)
+            self._end(ended, "stopped", reason=report.reason, outputs=report.outputs)
             self._stop_reason = f"step {node.id!r} stopped the run: {report.reason}"
             self._skip(node.id)
         elif ended.failure is not None and self._may_repeat(ended, ended.failure):

@@ -6,6 +6,7 @@ from tidewheel.pipeline import features
 from tidewheel.pipeline.contract import Contract, Freshness, RowRule
 from tidewheel.pipeline.feature_view import FeatureView, OnDemandView
 from tidewheel.pipeline.model import Model
+from tidewheel.pipeline.outlier_limits import ColumnLimit, RowDetector
 from tidewheel.pipeline.parameters import (
     Parameter,
     bind_parameters,
@@ -16,11 +17,12 @@ from tidewheel.pipeline.parameters import (
 from tidewheel.pipeline.pipeline import Pipeline, pipeline
 from tidewheel.pipeline.plan import InputSpec, OutputSpec, Plan, PlanNode, StepOptions
 from tidewheel.pipeline.ref import Ref
-from tidewheel.pipeline.sources import champion, release_resolver, set_resolver, sql, table
+from tidewheel.pipeline.sources import champion, reference, release_resolver, set_resolver, sql, table
 from tidewheel.pipeline.step import Step, step
 from tidewheel.pipeline.tracing import inside_step, is_inside_step
 
 __all__ = [
+    "ColumnLimit",
     "Contract",
     "FeatureView",
     "Freshness",
@@ -35,6 +37,7 @@ __all__ = [
     "Plan",
     "PlanNode",
     "Ref",
+    "RowDetector",
     "RowRule",
     "Step",
     "StepOptions",
@@ -48,6 +51,7 @@ __all__ = [
     "is_inside_step",
     "parse_parameters",
     "pipeline",
+    "reference",
     "release_resolver",
     "set_resolver",
     "sql",

@@ -11,7 +11,7 @@ import msgspec
 from tidewheel.core.digest import digest_value
 from tidewheel.core.records.record import Record
 
-NodeKind = Literal["step", "table", "sql", "features", "champion"]
+NodeKind = Literal["step", "table", "sql", "features", "champion", "reference"]
 
 
 class StepOptions(Record, frozen=True, kw_only=True):
@@ -80,7 +80,7 @@ class PlanNode(Record, frozen=True, kw_only=True):
 
     Attributes:
         id: the step's name; a second call of it is `name-2`; in a nested pipeline `pipeline.name`.
-        kind: a call of a step, or a table, query, join of features or champion that is looked up when the run starts.
+        kind: a call of a step, or a table, query, join of features, champion or reference that the run looks up first.
         step: `module:function`; empty for the other kinds.
         parameters: keyword-only arguments as JSON, defaults filled in.
         inputs: data arguments.

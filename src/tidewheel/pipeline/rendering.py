@@ -64,4 +64,5 @@ def _source(spec: InputSpec) -> str:
 def _shape(node: PlanNode) -> str:
     text = '"' + node.id.replace('"', "'") + '"'
     shapes = {"table": f"[({text})]", "sql": f"[/{text}/]", "features": f"[[{text}]]", "champion": f"{{{{{text}}}}}"}
+    shapes["reference"] = shapes["table"]
     return shapes.get(node.kind, f"[{text}]")

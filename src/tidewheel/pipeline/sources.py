@@ -1,4 +1,4 @@
-"""What a pipeline reads: tables, queries and champions, looked up once when a run starts."""
+"""What a pipeline reads: tables, queries, champions and references, looked up once when a run starts."""
 
 from __future__ import annotations
 
@@ -26,6 +26,9 @@ class Resolver(Protocol):
 
     def champion(self, model: str) -> Any:
         """A model's champion, None when it has none."""
+
+    def reference(self, table: str, *, model: str = "") -> Any:
+        """What a table's rows are held against."""
 
     def join_features(
         self,
@@ -106,6 +109,24 @@ def champion(model: str) -> Any:
     if current_trace() is None:
         return open_workspace("champion").champion(model)
     return _node("champion", f"champion-{model}", "tidewheel.Champion", {"name": model})
+
+
+def reference(table: str, *, model: str = "") -> Any:
+    """What the rows of a table are held against, as a `tidewheel.steps.reference.Reference`, for `data_validation`:
+    the contract that the project declares, and the profile of the rows that the model's champion was trained on.
+
+    Before the first champion, and without a model, the profile is that of the first rows that the table had.
+
+    Args:
+        table: its name.
+        model: whose champion is meant.
+
+    Raises:
+        DefinitionError: called in the body of a step, or with no workspace open.
+    """
+    if current_trace() is None:
+        return open_workspace("reference").reference(table, model=model)
+    return _node("reference", f"reference-{table}", "tidewheel.Reference", {"name": table, "model": model})
 
 
 def _node(

@@ -19,7 +19,7 @@ from tidewheel.pipeline.type_names import told, type_names
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_LOOKED_UP = ("tidewheel.Table", "tidewheel.Champion", "pyarrow.lib.Table")
+_LOOKED_UP = ("tidewheel.Table", "tidewheel.Champion", "tidewheel.Reference", "pyarrow.lib.Table")
 """Types of outputs that a worker adapts to what the step asks for."""
 
 

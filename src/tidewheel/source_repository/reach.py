@@ -23,7 +23,18 @@ _STATIC_FOREIGN = frozenset([("importlib", "resources"), ("importlib", "metadata
 # What Tidewheel requires for its other parts has no say in the outcome of a step that uses only these.
 _DECLARATIONS = frozenset(
     ("tidewheel", name)
-    for name in ("Metrics", "Model", "StopRun", "TidewheelError", "champion", "pipeline", "sql", "step", "table")
+    for name in (
+        "Metrics",
+        "Model",
+        "StopRun",
+        "TidewheelError",
+        "champion",
+        "pipeline",
+        "reference",
+        "sql",
+        "step",
+        "table",
+    )
 )
 # Asked of a module these tell nothing of its content.
 _MODULE_ATTRIBUTES = frozenset(

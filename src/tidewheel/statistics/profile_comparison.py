@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from tidewheel.core.errors import NotFoundError
 from tidewheel.statistics import distance as _distance
 from tidewheel.statistics import significance
 from tidewheel.statistics.cells import Floats
 from tidewheel.statistics.column_profile import ColumnProfile
 from tidewheel.statistics.profile import Profile
 
+Exemption = Literal["", "time", "unique", "ignored"]
 LEVEL = 0.01
 """The probability of calling anything moved when nothing did, over all columns together."""
 EFFECT = 0.1
@@ -35,7 +38,9 @@ class ColumnDistance:
         missing_before, missing_after: shares of null or NaN.
         new_share: rows with a text that the reference does not have at all; None when the reference has too many.
         p_value: that all this is chance; `p_adjusted` is corrected for all columns looked at together.
-        is_judged: False for times and for texts that are nearly all different: they move by nature.
+        exemption: why it is not judged: `time` and `unique` (texts that are nearly all different) move by nature,
+            `ignored` was named by who asked; empty when it is.
+        is_judged: whether it has no exemption.
         has_moved: significant and large enough to matter.
     """
 
@@ -50,6 +55,7 @@ class ColumnDistance:
     new_share: float | None = None
     p_value: float = 1.0
     p_adjusted: float = 1.0
+    exemption: Exemption = ""
     is_judged: bool = True
     has_moved: bool = False
 
@@ -95,6 +101,7 @@ def compare_profiles(
     level: float = LEVEL,
     effect: float = EFFECT,
     missing_effect: float = MISSING_EFFECT,
+    ignore: Collection[str] = (),
 ) -> ProfileComparison:
     """Compares what was observed with what was observed before.
 
@@ -102,6 +109,10 @@ def compare_profiles(
         level: the promised rate of false alarms over all columns of one comparison, for independent rows.
         effect: the least Jensen-Shannon distance that counts as moved.
         missing_effect: the least change of the missing share that counts as moved.
+        ignore: columns that are measured but not judged, such as the number of the month.
+
+    Raises:
+        NotFoundError: a column to be ignored is in neither profile.
 
     Example:
         >>> import numpy, pyarrow
@@ -113,8 +124,11 @@ def compare_profiles(
     """
     now = {column.name: column for column in current.columns}
     before = {column.name: column for column in reference.columns}
+    for name in ignore:
+        if name not in now and name not in before:
+            raise NotFoundError("column", name, known=[*before, *now])
     pairs = [(old, now[name]) for name, old in before.items() if name in now and now[name].kind == old.kind]
-    distances = [_compare(old, new) for old, new in pairs]
+    distances = [_compare(old, new, is_ignored=old.name in ignore) for old, new in pairs]
     judged = iter(significance.holm([one.p_value for one in distances if one.is_judged]))
     finished = []
     for one in distances:
@@ -139,13 +153,23 @@ def _is_retyped(old: ColumnProfile, new: ColumnProfile | None) -> bool:
     return new is not None and new.type != old.type
 
 
-def _compare(old: ColumnProfile, new: ColumnProfile) -> ColumnDistance:
+def _exemption(column: ColumnProfile, *, is_ignored: bool) -> Exemption:
+    if is_ignored:
+        return "ignored"
+    if column.kind == "time":
+        return "time"
+    return "unique" if _is_nearly_unique(column) else ""
+
+
+def _compare(old: ColumnProfile, new: ColumnProfile, *, is_ignored: bool) -> ColumnDistance:
+    exemption = _exemption(old, is_ignored=is_ignored)
     found = ColumnDistance(
         old.name,
         old.kind,
         missing_before=old.missing_share,
         missing_after=new.missing_share,
-        is_judged=not (old.kind == "time" or _is_nearly_unique(old)),
+        exemption=exemption,
+        is_judged=not exemption,
     )
     p_values = [_missing_p(old, new)]
     if old.kind == "text":

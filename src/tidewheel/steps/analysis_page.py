@@ -213,6 +213,9 @@ def _week(hours: Sequence[int]) -> str:
     )
 
 
+_EXEMPTIONS = {"time": "a time", "unique": "an identifier", "ignored": "ignored"}
+
+
 def _changes(comparison: ProfileComparison | None) -> str:
     if comparison is None:
         return ""
@@ -224,7 +227,8 @@ def _changes(comparison: ProfileComparison | None) -> str:
     note = (
         f"{comparison.reference_rows:,} rows before, {comparison.current_rows:,} now. {moved} of {judged} columns have"
         " moved: significantly (corrected for the number of columns) and by a Jensen-Shannon distance of at least 0.1,"
-        " or 2 points more or less missing. Times and identifiers move by nature and are not judged."
+        " or 2 points more or less missing. Times and identifiers move by nature and are not judged,"
+        " nor are columns that were to be ignored."
     )
     head = "".join(
         f'<th class="{kind}">{name}</th>'
@@ -246,7 +250,7 @@ def _changes(comparison: ProfileComparison | None) -> str:
 def _changed_row(column: ColumnDistance) -> str:
     state = '<span class="pill urgent">moved</span>' if column.has_moved else ""
     if not column.is_judged:
-        state = '<span class="pill">not judged</span>'
+        state = f'<span class="pill">not judged: {_EXEMPTIONS[column.exemption]}</span>'
     numbers = "".join(
         f'<td class="n{hide}">{"–" if value is None else f"{value:.3f}"}</td>'
         for value, hide in (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -107,6 +107,7 @@ def data_analysis(
     title: str = "Data analysis",
     target: str = "",
     time: str = "",
+    ignore: tuple[str, ...] = (),
 ) -> DataAnalysis:
     """Profiles rows and reports on them.
 
@@ -116,12 +117,20 @@ def data_analysis(
         title: of the page.
         target: the column that is to be predicted; empty for none.
         time: the column with the time that rows are about; empty for the one with the most different times.
+        ignore: columns that are compared with the reference, but not called moved, such as the number of the month.
 
     Raises:
-        NotFoundError: `target` or `time` is no column.
+        NotFoundError: `target`, `time` or a column to be ignored is no column.
     """
     found = analyze(
-        rows.to_batches(), rows.schema, rows.num_rows, title=title, target=target, time=time, reference=reference
+        rows.to_batches(),
+        rows.schema,
+        rows.num_rows,
+        title=title,
+        target=target,
+        time=time,
+        reference=reference,
+        ignore=ignore,
     )
     return DataAnalysis(found.profile, found.to_dict(), found.to_html().encode())
 
@@ -135,6 +144,7 @@ def analyze(
     target: str = "",
     time: str = "",
     reference: Profile | None = None,
+    ignore: Collection[str] = (),
     threads: int | None = None,
 ) -> TableAnalysis:
     """Looks at every row once, and at a sample of them column against column; memory does not grow with the rows.
@@ -142,7 +152,7 @@ def analyze(
     Args:
         batches: the rows, of the columns of `schema`.
         row_count: how many will come; it decides which are sampled.
-        title, target, time, reference: as of `data_analysis`.
+        title, target, time, reference, ignore: as of `data_analysis`.
         threads: how many look; all cores by default.
 
     Raises:
@@ -168,7 +178,7 @@ def analyze(
         target=related,
         course=over_time(moments, variables) if moments is not None else None,
         reference=reference,
-        comparison=compare_profiles(reference, profile) if reference is not None else None,
+        comparison=compare_profiles(reference, profile, ignore=ignore) if reference is not None else None,
         work=preparation_work(profile, pairs, related),
     )
 

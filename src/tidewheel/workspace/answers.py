@@ -10,7 +10,7 @@ from tidewheel.core.errors import NotFoundError, suggest
 from tidewheel.workspace.cause import request_event
 from tidewheel.workspace.champions import PLACE, endpoint_of, local_deployment
 from tidewheel.workspace.operation import record_operation
-from tidewheel.workspace.preparation import snapshot_artifact
+from tidewheel.workspace.snapshot_artifact import snapshot_artifact
 from tidewheel.workspace.stores import Stores
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,7 +14,6 @@ from tidewheel.core.clock import utc_now
 from tidewheel.core.identifier import new_id
 from tidewheel.core.records import Event, Evidence
 from tidewheel.core.records.event import EventKind
-from tidewheel.workspace.preparation import user_name
 from tidewheel.workspace.stores import Stores
 
 
@@ -41,6 +42,14 @@ def request_event(
         recorded_at=utc_now(),
     )
     return stores.events.create(event, is_pending=False)[0]
+
+
+def user_name() -> str:
+    """Who runs this process, as the system knows them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def _command() -> str:

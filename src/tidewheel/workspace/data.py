@@ -11,9 +11,9 @@ from tidewheel.core.records import ContractReport, TableContract
 from tidewheel.workspace.cause import request_event
 from tidewheel.workspace.contracts import Contracts
 from tidewheel.workspace.operation import Operation, record_operation
-from tidewheel.workspace.preparation import snapshot_artifact
 from tidewheel.workspace.published_profiles import PROFILE, PublishedProfiles
 from tidewheel.workspace.quarantine import record_report
+from tidewheel.workspace.snapshot_artifact import snapshot_artifact
 from tidewheel.workspace.stores import Stores
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from tidewheel.workspace.cause import request_event
 from tidewheel.workspace.contracts import Contracts
 from tidewheel.workspace.engines import find_engine, is_default, resolve_engine
 from tidewheel.workspace.operation import record_operation
-from tidewheel.workspace.preparation import snapshot_artifact
+from tidewheel.workspace.snapshot_artifact import snapshot_artifact
 from tidewheel.workspace.stores import Stores
 
 if TYPE_CHECKING:

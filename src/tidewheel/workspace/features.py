@@ -14,9 +14,9 @@ from tidewheel.pipeline import FeatureView, OnDemandView
 from tidewheel.pipeline.feature_view import OnDemandDefinition, ViewDefinition
 from tidewheel.workspace.cause import request_event
 from tidewheel.workspace.operation import record_operation
-from tidewheel.workspace.preparation import snapshot_artifact
 from tidewheel.workspace.project import Project
 from tidewheel.workspace.served_features import online_path
+from tidewheel.workspace.snapshot_artifact import snapshot_artifact
 from tidewheel.workspace.stores import Stores
 
 if TYPE_CHECKING:

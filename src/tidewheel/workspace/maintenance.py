@@ -11,7 +11,7 @@ from tidewheel.core.errors import ConflictError
 from tidewheel.core.records import Event
 from tidewheel.workspace.cause import request_event
 from tidewheel.workspace.operation import record_operation
-from tidewheel.workspace.preparation import snapshot_artifact
+from tidewheel.workspace.snapshot_artifact import snapshot_artifact
 from tidewheel.workspace.stores import Stores
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What `table`, `sql` and `champion` give outside of a pipeline: at once, from the workspace that was opened last."""
+"""What `table`, `sql`, `champion` and `reference` give outside of a pipeline: at once, from the last workspace."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from tidewheel.workspace.data import read_table
 from tidewheel.workspace.extraction import stream_query
 from tidewheel.workspace.features import Features
 from tidewheel.workspace.project import Project
+from tidewheel.workspace.references import load_artifact, resolve_reference
 from tidewheel.workspace.stores import Stores
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tidewheel.model_package import Champion
+    from tidewheel.steps.reference import Reference
     from tidewheel.table_store import TableReader
 
 
@@ -47,6 +49,12 @@ class NotebookReads:
         """A spine with features, from the current snapshots or those that are named."""
         features = Features(self._stores, self._project)
         return features.join(spine, views, event_time=event_time, as_known=as_known, snapshots=snapshots)
+
+    def reference(self, table: str, *, model: str = "") -> Reference:
+        """What a table's rows are held against, with the contract of today."""
+        contracts = self._project.declared().contracts if self._stores.config.project.modules else {}
+        artifact, _ = resolve_reference(self._stores, contracts, table, model, self._stores.clock.now())
+        return load_artifact(self._stores, artifact)
 
     def champion(self, model: str) -> Champion | None:
         """A model's champion with its package."""

@@ -14,8 +14,8 @@ from tidewheel.core.clock import utc_now
 from tidewheel.core.identifier import new_id
 from tidewheel.core.records import Artifact, Event, Execution, Run
 from tidewheel.orchestrator.run_lock import RunLock
+from tidewheel.workspace.cause import user_name
 from tidewheel.workspace.failures import failure_of
-from tidewheel.workspace.preparation import user_name
 from tidewheel.workspace.stores import Stores
 
 

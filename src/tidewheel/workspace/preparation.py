@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -13,19 +12,21 @@ from typing import Any
 from tidewheel.core.clock import utc_now
 from tidewheel.core.digest import digest_value
 from tidewheel.core.identifier import new_id
-from tidewheel.core.records import Artifact, Event, Execution, Run, Runtime, Snapshot
+from tidewheel.core.records import Artifact, Event, Execution, Run, Runtime, TableContract
 from tidewheel.metadata_store import Pin
 from tidewheel.orchestrator import ForkServer, PreparedRun, ResolvedNode, StepCode
 from tidewheel.orchestrator.attempt import BoundInput
 from tidewheel.orchestrator.fork_loop import FORKABLE
 from tidewheel.pipeline import Plan, PlanNode
 from tidewheel.source_repository import Closure, lock_digest, read_runtime
+from tidewheel.workspace.cause import user_name
 from tidewheel.workspace.declaration import Declared
 from tidewheel.workspace.engines import resolve_engine
 from tidewheel.workspace.project import CapturedSources, Project
+from tidewheel.workspace.references import resolve_reference
+from tidewheel.workspace.snapshot_artifact import TABLE_TYPE, snapshot_artifact
 from tidewheel.workspace.stores import Stores
 
-TABLE_TYPE = "tidewheel.Table"
 NO_CHAMPION = "none"
 _OPTIONAL = ("xgboost",)  # what Tidewheel's own steps use when it is installed, beside what is always required
 _BY_SKOPS = {"sklearn/1", "package/1"}
@@ -82,7 +83,9 @@ class Preparation:
         code = self._code(plan, answer.closures, captured)
         run = self._run(plan, parameters, event, captured, code.values(), resumed)
         resolved = {
-            node.id: self._resolve(node, run, pinned) for node in plan.nodes if node.kind in ("table", "champion")
+            node.id: self._resolve(node, run, pinned, answer.declared.contracts)
+            for node in plan.nodes
+            if node.kind in ("table", "champion", "reference")
         }
         queries = {
             node.id: self._query_inputs(node, run, pinned) for node in plan.nodes if node.kind in ("sql", "features")
@@ -173,7 +176,11 @@ class Preparation:
     def _runtime(self, imports: tuple[str, ...]) -> Runtime:
         return read_runtime(imports, cache_dir=self._stores.folder / "cache")
 
-    def _resolve(self, node: PlanNode, run: Run, pinned: Mapping[str, int]) -> ResolvedNode:
+    def _resolve(
+        self, node: PlanNode, run: Run, pinned: Mapping[str, int], contracts: Mapping[str, TableContract]
+    ) -> ResolvedNode:
+        if node.kind == "reference":
+            return self._reference(node, run, contracts)
         if node.kind == "champion":
             return self._champion(node.arguments["name"])
         return self._table(node.arguments["name"], run, pinned, as_of=node.arguments.get("as_of"))
@@ -207,6 +214,12 @@ class Preparation:
             artifact=snapshot_artifact(snapshot), bound=BoundInput(table=tables.reference(snapshot).to_dict())
         )
 
+    def _reference(self, node: PlanNode, run: Run, contracts: Mapping[str, TableContract]) -> ResolvedNode:
+        name, model = node.arguments["name"], node.arguments["model"]
+        artifact, snapshot = resolve_reference(self._stores, contracts, name, model, run.at)
+        rows = self._table(name, run, {name: snapshot.snapshot_id}).bound.table
+        return ResolvedNode(artifact=artifact, bound=BoundInput(reference={**artifact.summary, "rows": rows}))
+
     def _champion(self, name: str) -> ResolvedNode:
         version = self._stores.aliases.get(name, "champion")
         if version is None:
@@ -228,30 +241,6 @@ class Preparation:
             summary={"model": name, "version": version, "package": package.digest},
         )
         return ResolvedNode(artifact=artifact, bound=BoundInput(champion=champion))
-
-
-def snapshot_artifact(snapshot: Snapshot) -> Artifact:
-    """A snapshot as an input: named by its content, with its address in the summary."""
-    return Artifact(
-        digest=snapshot.digest,
-        codec="snapshot/1",
-        type_name=TABLE_TYPE,
-        size_bytes=0,
-        summary={
-            "table": snapshot.table,
-            "snapshot_id": str(snapshot.snapshot_id),  # 63 bits do not survive every JSON reader as a number
-            "table_uuid": snapshot.table_uuid,
-            "rows": snapshot.row_count,
-        },
-    )
-
-
-def user_name() -> str:
-    """Who runs this process, as the system knows them."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
 
 
 def _module_digest(module: str, captured: CapturedSources) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from tidewheel.core.records import Execution
+from tidewheel.core.records import Artifact, Execution
 from tidewheel.workspace.cause import request_event
 from tidewheel.workspace.operation import record_operation
-from tidewheel.workspace.preparation import snapshot_artifact
+from tidewheel.workspace.snapshot_artifact import snapshot_artifact
 from tidewheel.workspace.stores import Stores
 
 if TYPE_CHECKING:
@@ -36,18 +37,39 @@ def profile_snapshot(stores: Stores, table: TableReader) -> Profile:
     return profile
 
 
+def profile_artifact(stores: Stores, table: TableReader) -> Artifact:
+    """As `profile_snapshot`, the stored profile without reading it.
+
+    Raises:
+        ArtifactMissingError, ArtifactCorruptError: a data file is gone or damaged.
+    """
+    from tidewheel.statistics.profile_pass import profile_batches
+
+    known = _find(stores, table)
+    if known is not None:
+        return known.outputs["profile"]
+    return _record(stores, table, profile_batches(table.encoded_batches(), table.schema))
+
+
 def analyze_table(
-    stores: Stores, table: TableReader, *, reference: TableReader | None = None, target: str = "", time: str = ""
+    stores: Stores,
+    table: TableReader,
+    *,
+    reference: TableReader | None = None,
+    ignore: Collection[str] = (),
+    target: str = "",
+    time: str = "",
 ) -> TableAnalysis:
     """Looks at a snapshot, and compares it with another of the table when one is given.
 
     Args:
         reference: an earlier snapshot.
+        ignore: columns that are compared with it, but not called moved.
         target: the column that is to be predicted.
         time: the column with the time that rows are about; found by itself when empty.
 
     Raises:
-        NotFoundError, ParameterError: `target` or `time` cannot be used so.
+        NotFoundError, ParameterError: `target`, `time` or a column to be ignored cannot be used so.
     """
     from tidewheel.steps.data_analysis import analyze
 
@@ -59,6 +81,7 @@ def analyze_table(
         target=target,
         time=time,
         reference=profile_snapshot(stores, reference) if reference is not None else None,
+        ignore=ignore,
     )
     if _find(stores, table) is None:
         _record(stores, table, found.profile)
@@ -82,7 +105,7 @@ def _find(stores: Stores, table: TableReader) -> Execution | None:
     return None
 
 
-def _record(stores: Stores, table: TableReader, profile: Profile) -> None:
+def _record(stores: Stores, table: TableReader, profile: Profile) -> Artifact:
     snapshot = table.snapshot
     parameters = {"table": snapshot.table, "snapshot": str(snapshot.snapshot_id)}
     with record_operation(stores, OPERATION, parameters, request_event(stores, OPERATION, parameters)) as operation:
@@ -90,3 +113,4 @@ def _record(stores: Stores, table: TableReader, profile: Profile) -> None:
         operation.inputs["table"] = snapshot_artifact(snapshot)
         operation.outputs["profile"] = stores.artifacts.put(profile)
         operation.metrics = {"rows": profile.row_count, "columns": len(profile.columns)}
+    return operation.outputs["profile"]

@@ -9,7 +9,7 @@ from tidewheel.core.records import ContractReport
 from tidewheel.workspace.cause import request_event
 from tidewheel.workspace.contracts import Contracts
 from tidewheel.workspace.operation import Operation, record_operation
-from tidewheel.workspace.preparation import snapshot_artifact
+from tidewheel.workspace.snapshot_artifact import snapshot_artifact
 from tidewheel.workspace.stores import Stores
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from tidewheel.core.records import Artifact, Execution, ModelState, ModelVersion
 from tidewheel.model_registry import ModelRegistry
 from tidewheel.pipeline import Plan
 from tidewheel.workspace.declaration import ModelDeclaration
-from tidewheel.workspace.preparation import TABLE_TYPE
 from tidewheel.workspace.served_features import served_definitions
+from tidewheel.workspace.snapshot_artifact import TABLE_TYPE
 from tidewheel.workspace.stores import Stores
 
 

@@ -22,11 +22,13 @@ from tidewheel.orchestrator import (
     is_alive,
 )
 from tidewheel.orchestrator.progress import silent
+from tidewheel.orchestrator.run_in_progress import finished_run
 from tidewheel.workspace.cause import request_event
 from tidewheel.workspace.declaration import Declared
 from tidewheel.workspace.preparation import Preparation
 from tidewheel.workspace.project import WORKER_MODULE, Project
 from tidewheel.workspace.registration import register_models
+from tidewheel.workspace.skew_signals import record_skew
 from tidewheel.workspace.stores import Stores
 
 CANCEL_WAIT_S = 15.0
@@ -81,6 +83,8 @@ class Running:
         self, prepared: PreparedRun, declared: Declared, server: ForkServer, *, listener: Listener, is_debug: bool
     ) -> Run:
         def register(executions: Mapping[str, Execution]) -> None:
+            finished = finished_run(prepared.run, "succeeded", "")
+            record_skew(self._stores, declared.models, finished, executions)
             register_models(self._stores, declared.models.values(), prepared.plan, prepared.run, executions)
 
         orchestrator = LocalOrchestrator(
@@ -93,12 +97,16 @@ class Running:
             width=1 if is_debug else self._stores.config.run.workers,
             is_cancellable=not is_debug,
         )
-        return orchestrator.run(
+        run = orchestrator.run(
             prepared,
             listener=listener,
             on_start=lambda started: self._stores.events.attach_run(started.event_id, started.id),
             on_success=register,
         )
+        if run.status != "succeeded":  # what was seen before it failed is true all the same
+            executions = {one.node: one for one in self._stores.executions.list(run.id)}
+            record_skew(self._stores, declared.models, run, executions)
+        return run
 
     def resume(self, run_id: str, *, listener: Listener = silent) -> Run:
         """Runs the pipeline of an earlier run again with its parameters and snapshots, and today's sources.

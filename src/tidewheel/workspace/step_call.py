@@ -99,6 +99,8 @@ class StepCall:
 
             artifact = Artifact.from_dict(bound.champion["artifact"])
             return Champion(bound.champion["model"], bound.champion["version"], self._store.load(artifact))
+        if bound.reference is not None:
+            return self._load_reference(bound.reference)
         if bound.items is not None:
             hints = item_annotations(hint, len(bound.items))
             return build_items([self._load(*pair) for pair in zip(bound.items, hints, strict=True)], hint)
@@ -123,6 +125,13 @@ class StepCall:
 
         record = TableReference.from_dict(reference)
         return record if self._request.kind == "sql" else _adapt(TableReader(record), hint)
+
+    def _load_reference(self, facts: dict[str, Any]) -> Any:
+        from tidewheel.steps.reference import load_reference
+        from tidewheel.table_store import TableReader, TableReference
+
+        rows = TableReader(TableReference.from_dict(facts["rows"]), threads=self._request.cpu)
+        return load_reference(facts, rows, self._read)
 
     def _by_name(self, result: Any) -> dict[str, Any]:
         names, declared = self._request.outputs, self._hints.get("return")

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from tidewheel.core.errors import NotFoundError
-from tidewheel.core.records import Artifact, Event, Execution, Run, SourceState
+from tidewheel.core.records import Artifact, Event, Execution, Run, SourceState, ValidationReport
+from tidewheel.workspace.references import load_artifact
+from tidewheel.workspace.skew_signals import reports_of
 from tidewheel.workspace.stores import Stores
 
 
@@ -45,6 +47,8 @@ class OutputView:
             return tables.read(snapshot)
         if self.artifact.codec.startswith("champion/"):
             return self._load_champion()
+        if self.artifact.codec.startswith("reference/"):
+            return load_artifact(self._stores, self.artifact)
         return self._stores.artifacts.load(self.artifact, as_type=as_type)
 
     def _load_champion(self) -> Any:
@@ -156,6 +160,12 @@ class RunView:
     def metrics(self) -> dict[str, float | None]:
         """The numbers of all executions; of two with one name the later step's."""
         return {name: value for one in self.executions for name, value in one.metrics.items()}
+
+    @property
+    def validations(self) -> list[ValidationReport]:
+        """What data validation found in the rows that it read, also where it stopped the run."""
+        executions = {one.record.node: one.record for one in self.executions}
+        return [self._stores.artifacts.load(one, ValidationReport) for one in reports_of(executions)]
 
     def __getitem__(self, node: str) -> ExecutionView:
         executions = {one.record.node: one for one in self.executions}

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tidewheel.core.errors import NotFoundError, TidewheelError
-from tidewheel.core.records import Event, Evidence, ModelVersion, Run
+from tidewheel.core.records import Artifact, Event, Evidence, ModelVersion, ReferenceSource, Run, ValidationReport
 from tidewheel.core.records.record import Record
 from tidewheel.metadata_store import AliasMove
 from tidewheel.steps.ingest_properties import CONTRACT, FILE, RUN
 from tidewheel.workspace.champions import verdict_of
+from tidewheel.workspace.references import TYPE as REFERENCE_TYPE
+from tidewheel.workspace.skew_signals import REPORT_TYPE
 from tidewheel.workspace.stores import Stores
 
 
@@ -72,7 +74,43 @@ def _links(stores: Stores, version: ModelVersion) -> Iterator[Link]:
     for one in version.snapshots:
         yield _snapshot(stores, f"{one.table}@{one.snapshot_id}", f"{one.row_count:,} rows", depth=1)
         yield from audit_links(stores, one.table, one.snapshot_id, depth=2)
+    yield from _references(stores, run)
     yield from _event(stores, run.event_id, depth=0)
+
+
+def _references(stores: Stores, run: Run) -> Iterator[Link]:
+    """What the rows of the run were held against, and what was found."""
+    for execution in stores.executions.list(run.id):
+        for name, artifact in execution.outputs.items():
+            command = f"tidewheel get {run.id}/{execution.node}" + (f".{name}" if name != "output" else "")
+            if artifact.type_name == REFERENCE_TYPE:
+                source = ReferenceSource.from_dict(artifact.summary["source"])
+                profile = Artifact.from_dict(artifact.summary["profile"])
+                contract = f", contract {source.contract_digest[:16]}" if source.contract_digest else ""
+                yield Link(
+                    noun="reference",
+                    ref=f"{source.table}@{source.snapshot_id}",
+                    text=f"{source.reason}; profile {source.profile_digest[:16]}{contract}",
+                    is_found=stores.artifacts.is_present(profile),
+                    depth=1,
+                    command=command,
+                )
+            elif artifact.type_name == REPORT_TYPE:
+                yield _validation(stores, artifact, command)
+
+
+def _validation(stores: Stores, artifact: Artifact, command: str) -> Link:
+    try:
+        report: ValidationReport = stores.artifacts.load(artifact, ValidationReport)
+    except TidewheelError as error:
+        return Link(noun="validation", ref=artifact.digest, text=error.what, is_found=False, depth=1)
+    moved = [column.column for column in report.skew.moved] if report.skew else []
+    outliers = sum(finding.count for finding in report.outliers)
+    text = (
+        f"{report.kept_count:,} of {report.row_count:,} rows kept, {len(report.findings)} findings, "
+        f"{outliers:,} outliers, moved: {', '.join(moved) or 'nothing'}"
+    )
+    return Link(noun="validation", ref=artifact.digest, text=text, depth=1, command=command)
 
 
 def _deployments(stores: Stores, version: ModelVersion) -> Iterator[Link]:

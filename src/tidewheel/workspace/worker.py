@@ -25,8 +25,8 @@ import msgspec
 
 from tidewheel.artifact_store import LocalArtifactStore
 from tidewheel.core import clock
-from tidewheel.core.errors import StopRun
-from tidewheel.core.records import Failure
+from tidewheel.core.errors import StepError, StopRun, TidewheelError
+from tidewheel.core.records import Artifact, Failure
 from tidewheel.orchestrator.attempt import EXIT_STORAGE, REQUEST, WorkerReport, WorkerRequest
 from tidewheel.workspace.codecs import codec_table
 from tidewheel.workspace.failures import failure_of
@@ -101,7 +101,7 @@ def _carry_out(request: WorkerRequest, started_at: datetime, preloaded: str) -> 
             outputs, metrics = call.carry_out()
             missed = _missed_modules(request, preloaded)
     except StopRun as stop:
-        return report("stopped", reason=stop.reason)
+        return report("stopped", reason=stop.reason, outputs=_handed_out(stop, request, store))
     except KeyboardInterrupt:
         raise
     except SystemExit as error:
@@ -110,6 +110,19 @@ def _carry_out(request: WorkerRequest, started_at: datetime, preloaded: str) -> 
     except BaseException as error:
         return report("failed", failure=_told(failure_of(error)))
     return report("succeeded", outputs=outputs, metrics=metrics, missed_modules=missed)
+
+
+def _handed_out(stop: StopRun, request: WorkerRequest, store: LocalArtifactStore) -> dict[str, Artifact]:
+    """What a step that stopped its run gave all the same; what it did not declare, or has no codec, is left out."""
+    outputs = {}
+    for name, value in stop.outputs.items():
+        try:
+            if name not in request.outputs:
+                raise StepError(f"step {request.node!r} stopped with output {name!r}, which it does not declare")
+            outputs[name] = store.put(value)
+        except TidewheelError as error:
+            _tell(f"{error}\n")
+    return outputs
 
 
 def _told(failure: Failure) -> Failure:

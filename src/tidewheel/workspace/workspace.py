@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
@@ -177,19 +177,27 @@ class Workspace:
         return profiles.profile_snapshot(self.stores, self.table(name, snapshot=snapshot))
 
     def analyze(
-        self, name: str, *, snapshot: int | None = None, compare: int | None = None, target: str = "", time: str = ""
+        self,
+        name: str,
+        *,
+        snapshot: int | None = None,
+        compare: int | None = None,
+        ignore: Collection[str] = (),
+        target: str = "",
+        time: str = "",
     ) -> TableAnalysis:
         """Looks at a table column by column and column against column: `.to_html()`, `.to_dict()`, `.work`.
 
         Args:
             snapshot: the id of one; the current one by default.
             compare: the id of an earlier one, from which differences are shown.
+            ignore: columns whose values move by nature: they are compared, but not called moved.
             target: the column that is to be predicted.
             time: the column with the time that rows are about.
         """
         reference = self.table(name, snapshot=compare) if compare is not None else None
         table = self.table(name, snapshot=snapshot)
-        return profiles.analyze_table(self.stores, table, reference=reference, target=target, time=time)
+        return profiles.analyze_table(self.stores, table, reference=reference, ignore=ignore, target=target, time=time)
 
     def sql(
         self,

@@ -14,6 +14,7 @@ from tidewheel.core.records.event import Event, Evidence
 from tidewheel.core.records.execution import Execution, ExecutionStatus, Failure
 from tidewheel.core.records.label import Label
 from tidewheel.core.records.model_version import ModelState, ModelVersion
+from tidewheel.core.records.outlier_policy import OutlierPolicy
 from tidewheel.core.records.prediction import Prediction
 from tidewheel.core.records.record import Record
 from tidewheel.core.records.run import Run, RunStatus
@@ -21,11 +22,19 @@ from tidewheel.core.records.runtime import Runtime
 from tidewheel.core.records.signal import Signal
 from tidewheel.core.records.snapshot import Snapshot
 from tidewheel.core.records.source_state import SourceState
+from tidewheel.core.records.validation import (
+    ColumnSkew,
+    OutlierFinding,
+    ReferenceSource,
+    ValidationReport,
+    ValueSkew,
+)
 from tidewheel.core.records.verdict import Check, Verdict
 
 __all__ = [
     "Artifact",
     "Check",
+    "ColumnSkew",
     "ContractColumn",
     "ContractFinding",
     "ContractReport",
@@ -41,8 +50,11 @@ __all__ = [
     "Label",
     "ModelState",
     "ModelVersion",
+    "OutlierFinding",
+    "OutlierPolicy",
     "Prediction",
     "Record",
+    "ReferenceSource",
     "Run",
     "RunStatus",
     "Runtime",
@@ -50,5 +62,7 @@ __all__ = [
     "Snapshot",
     "SourceState",
     "TableContract",
+    "ValidationReport",
+    "ValueSkew",
     "Verdict",
 ]
