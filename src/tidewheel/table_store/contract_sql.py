@@ -85,10 +85,20 @@ def batch_measure(rule: ContractRule, schema: pa.Schema) -> str:
     return f"cast(epoch_us(max(cast({value} as timestamp{_zone(rule.column, schema)}))) as bigint)"
 
 
-def repetitions(columns: Sequence[str], schema: pa.Schema, source: str) -> str:
-    """How many rows of a source repeat the key of an earlier one; a key with a missing value repeats none."""
+def repetitions(columns: Sequence[str], schema: pa.Schema, source: str, span: tuple[int, int] | None = None) -> str:
+    """How many rows of a source repeat the key of an earlier one; a key with a missing value repeats none.
+
+    Args:
+        columns: the key.
+        schema: the columns of the rows.
+        source: the rows.
+        span: the least and the largest key of a column of integers that are dense enough for a bit each.
+    """
     if len(columns) == 1:
         value = _value(columns[0], schema)
+        if span is not None:
+            seen = f"bit_count(bitstring_agg({value}, {span[0]}, {span[1]}))"
+            return f"(select count({value}) - {seen} from {source})"
         return f"(select count({value}) - count(distinct {value}) from {source})"
     keys = ", ".join(_value(column, schema) for column in columns)
     grouped = f"select count(*) n from {source} where {known_key(columns, schema)} group by {keys}"

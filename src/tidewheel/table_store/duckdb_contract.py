@@ -34,6 +34,8 @@ from tidewheel.table_store.duckdb_engine import configuration, confine, list_of,
 from tidewheel.table_store.table_reference import TableReference
 
 SAMPLES = 5
+BITS_PER_KEY, MOST_BITS = 64, 1_000_000_000
+"""Integer keys that are no farther apart are counted as bits; DuckDB has no longer strings of bits."""
 FILE, ROW = "tidewheel_file", "tidewheel_row"
 """Which file of the batch a row is in, and where in it, both from 0."""
 
@@ -164,11 +166,24 @@ class ContractAudit:
 
     def _repetitions(self, rule: ContractRule) -> str:
         columns = rule.arguments["columns"]
-        within = repetitions(columns, self._schema, self._main)
+        within = repetitions(columns, self._schema, self._main, self._dense_span(columns))
         if not self._has_published:
             return within
         condition = same_key(columns, "c", "p")
         return f"{within} + (select count(*) from {self._main} c semi join published p on {condition})"
+
+    def _dense_span(self, columns: Sequence[str]) -> tuple[int, int] | None:
+        """The least and the largest key, when a bit for each number between them takes less than a hash of each row.
+
+        Numbered rows are such keys, and their bits are counted four times faster.
+        """
+        if len(columns) > 1 or not pa.types.is_integer(self._schema.field(columns[0]).type):
+            return None
+        key = quoted(columns[0])
+        sql = f"select min({key}), max({key}), count({key}) from {self._main}"
+        ((least, most, count),) = self._connection.sql(sql).fetchall()
+        is_dense = count > 0 and most - least < min(BITS_PER_KEY * count, MOST_BITS)
+        return (least, most) if is_dense else None
 
     def _separate_repetitions(self, rule: ContractRule) -> None:
         """A row whose key an earlier good row has, in the batch or in the table, is one too many."""
