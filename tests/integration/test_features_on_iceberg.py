@@ -57,6 +57,19 @@ def test_a_column_that_came_later_is_null_before(store, tmp_path):
         join(SPINE, [view("engines")], {"planes": store.reference(first)}, event_time="at")
 
 
+def test_a_view_whose_column_vanished_is_told_and_goes_on_answering_from_before(store, tmp_path):
+    path = tmp_path / "online.db"
+    materialize(path, view("seats"), store.reference(store.create("planes", rows(["a"], [1], seats=[10]))))
+    store.drop("planes")
+    reference = store.reference(store.create("planes", rows(["a"], [2], engines=[2])))
+    told = "column 'seats' does not exist in table 'planes'"
+    with pytest.raises(SchemaMismatchError, match=told):
+        join(SPINE, [view("seats")], {"planes": reference}, event_time="at")
+    with pytest.raises(SchemaMismatchError, match=told):
+        materialize(path, view("seats"), reference)
+    assert online(path, ["planes"]) == {"seats": [10, None, None]}
+
+
 def test_of_equal_times_the_row_ingested_last_counts_over_files_and_snapshots(store, tmp_path):
     store.create("planes", rows(["a", "a"], [1, 1], seats=[1, 2]))
     assert _seats(store) == [2, None, None]

@@ -94,7 +94,7 @@ def test_two_snapshots_are_compared(workspace):
     assert "What has changed" in found.to_html()
 
 
-def test_a_table_with_rows_deleted_is_read_as_it_is(workspace):
+def test_a_table_without_rows_is_looked_at_and_an_unknown_one_told(workspace):
     table = workspace.stores.tables
     schema_only = table.create("empty", pa.table({"a": pa.array([], pa.int64())}))
     assert schema_only.row_count == 0
