@@ -14,7 +14,7 @@ from tidewheel.metadata_store import Database, IngestStore
 from tidewheel.steps.data_ingestion import ingest
 from tidewheel.table_store import PyIcebergTableStore
 
-WRITERS, APPENDS = 4, 15
+WRITERS, APPENDS = 4, 8
 
 APPEND = """
 import sys, pathlib, pyarrow as pa

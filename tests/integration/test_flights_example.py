@@ -39,6 +39,7 @@ def test_the_examples_own_tests_pass(cache: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_its_claims_hold_on_the_real_year(cache: Path) -> None:
     """Among them: 8,255 cancelled, 9,430 without arrival, 15.6 % without plane, 4 destinations, a wind of 1,048 mph."""

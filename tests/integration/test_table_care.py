@@ -56,7 +56,7 @@ def test_writers_and_readers_notice_nothing_of_maintenance(tmp_path):
     store = PyIcebergTableStore.open(tmp_path)
     store.create("t", SCHEMA)
     care = start(MAINTAIN, tmp_path, 20, 3600, "always")
-    writers = [start(APPEND, tmp_path, writer, 12) for writer in range(2)]
+    writers = [start(APPEND, tmp_path, writer, 8) for writer in range(2)]
     counts = [0]
     try:
         while any(writer.poll() is None for writer in writers):
@@ -71,7 +71,7 @@ def test_writers_and_readers_notice_nothing_of_maintenance(tmp_path):
     assert counts == sorted(counts)
     rows = store.read(store.snapshot("t")).to_arrow().to_pylist()
     for writer in range(2):
-        assert [row["n"] for row in rows if row["writer"] == writer] == [n for n in range(12) for _ in range(10)]
+        assert [row["n"] for row in rows if row["writer"] == writer] == [n for n in range(8) for _ in range(10)]
 
 
 @pytest.mark.slow

@@ -92,7 +92,7 @@ class _ForkLoop:
                 if self._commands in ready and not self._read_commands():
                     break
         for pid in self._keys:
-            _kill_group(pid, signal.SIGKILL)
+            _kill_worker(pid, signal.SIGKILL)
         end_children()
 
     def _read_commands(self) -> bool:
@@ -107,7 +107,7 @@ class _ForkLoop:
         if "kill" in command:
             for pid, key in self._keys.items():
                 if key == command["kill"]:
-                    _kill_group(pid, command["signal"])
+                    _kill_worker(pid, command["signal"])
             return
         if "preload" in command:
             preload(command["preload"])
@@ -173,6 +173,16 @@ def _end_with(lifeline: int) -> None:
     """Ends the worker and all that it started once nobody holds the other end of the pipe."""
     os.read(lifeline, 1)
     os.killpg(0, signal.SIGKILL)
+
+
+def _kill_worker(pid: int, number: int) -> None:
+    """Signals a worker that was not reaped yet, with all that it started."""
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:  # forked a moment ago, it leads no group yet and has started nothing
+        os.kill(pid, number)
+    except PermissionError:
+        return
 
 
 def _kill_group(pid: int, number: int) -> None:

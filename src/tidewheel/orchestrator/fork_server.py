@@ -14,6 +14,9 @@ from typing import Any
 
 import msgspec
 
+CLOSE_TIMEOUT_S = 30.0
+"""The server ends its workers' children on its way out; one that is killed before that leaves them behind."""
+
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -94,7 +97,7 @@ class ForkServer:
             if process.stdin:
                 process.stdin.close()
         try:
-            process.wait(timeout=5)
+            process.wait(timeout=CLOSE_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

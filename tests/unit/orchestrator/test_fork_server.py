@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -149,6 +150,26 @@ def test_a_child_that_left_the_worker_s_process_group_is_ended_with_the_server(p
     code = "import subprocess; tell(subprocess.Popen(['sleep', '1000'], start_new_session=True).pid)"
     child = int(probe.run(code)[1])
     probe.server.close()
+    wait_until(lambda: not is_running(child))
+
+
+def test_a_worker_that_is_killed_right_after_its_start_is_killed(probe):
+    """Both commands are read at once, so the worker leads no process group yet."""
+    for number in range(5):
+        probe.start(f"k{number}", HANG_WITH_CHILD)
+        probe.server.kill(f"k{number}")
+        assert probe.wait(f"k{number}").code == -signal.SIGKILL
+
+
+def test_a_server_that_is_slow_to_end_still_ends_what_left_its_worker(probe):
+    """Killed before that it would leave the child behind: on a busy machine five seconds were too short."""
+    code = "import os, subprocess; child = subprocess.Popen(['sleep', '1000'], start_new_session=True); "
+    child, server = map(int, probe.run(code + "tell(f'{child.pid} {os.getppid()}')")[1].split())
+    os.kill(server, signal.SIGSTOP)
+    waker = threading.Timer(5.5, os.kill, (server, signal.SIGCONT))
+    waker.start()
+    probe.server.close()
+    waker.join()
     wait_until(lambda: not is_running(child))
 
 
