@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from lightgbm import LGBMClassifier
 from sklearn.linear_model import LogisticRegression
@@ -202,6 +203,63 @@ def test_mlflow_shows_the_run_with_its_numbers_and_times(facts, packages):
     assert (version.run_id, version.description) == (shown.info.run_id, "better than before")
     assert version.tags["tidewheel.state"] == "approved"
     assert not Path("mlruns").exists()
+
+
+def trials_execution(facts, run: Run) -> Execution:
+    names = ["number", "state", "algorithm", "value", "folds", "rounds", "seed", "reason"]
+    rows = [
+        [0, "succeeded", "forest", 0.7, [0.7], 30, 11, None, 5, None, 0.7],
+        [1, "failed", "linear", None, [], None, 12, "it ran out of memory", None, 0.1, None],
+        [2, "pruned", "forest", 0.5, [], None, 13, "others did better by then", 9, None, None],
+    ]
+    columns = [*names, "forest.depth", "linear.C", "metric.auc"]
+    table = pa.Table.from_pylist([dict(zip(columns, row, strict=True)) for row in rows])
+    return Execution(
+        id=f"{run.id}c",
+        run_id=run.id,
+        node="search",
+        step="s:search",
+        status="succeeded",
+        outputs={"trials": facts.artifacts.put(table)},
+        started_at=STARTED,
+        ended_at=STARTED + timedelta(seconds=60),
+    )
+
+
+def children(facts) -> list:
+    experiment = facts.client.get_experiment_by_name("training").experiment_id
+    found = facts.client.search_runs([experiment], "tags.`tidewheel.trial` LIKE 'search/%'", order_by=["tags.x"])
+    return sorted(found, key=lambda one: one.data.tags["tidewheel.trial"])
+
+
+def test_trials_are_child_runs_once_also_after_a_kill(facts, packages, monkeypatch):
+    run = facts.run()
+    facts.register(packages["onnx"], run)
+    executions = [*facts.executions(run), trials_execution(facts, run)]
+    monkeypatch.setattr(Facts, "executions", lambda self, run: executions)
+    from mlflow import MlflowClient
+
+    ended, calls = MlflowClient.set_terminated, []
+
+    def cut(self, *arguments, **options):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt  # what a kill leaves: the second child has its numbers but no end
+        return ended(self, *arguments, **options)
+
+    monkeypatch.setattr(MlflowClient, "set_terminated", cut)
+    with pytest.raises(KeyboardInterrupt):
+        facts.project(run)
+    for _ in range(2):
+        assert facts.project(run) == []
+        shown = children(facts)
+        assert [one.info.status for one in shown] == ["FINISHED", "FAILED", "KILLED"]
+    parent = facts.projections.find("run", run.id).external_id
+    assert {one.data.tags["mlflow.parentRunId"] for one in shown} == {parent}
+    assert shown[0].data.params == {"algorithm": "forest", "seed": "11", "depth": "5", "rounds": "30"}
+    assert shown[0].data.metrics == {"auc": 0.7}
+    assert shown[1].data.tags["tidewheel.reason"] == "it ran out of memory"
+    assert (shown[2].data.params["depth"], shown[2].data.metrics) == ("9", {})
 
 
 def test_projecting_again_changes_nothing(facts, packages):

@@ -17,6 +17,7 @@ from tidewheel.cli.progress import ProgressPrinter
 from tidewheel.core.errors import NotFoundError, ParameterError, StorageError
 from tidewheel.core.records import RunStatus
 from tidewheel.core.records.record import Record
+from tidewheel.core.records.trial import TRIALS
 from tidewheel.orchestrator.progress import silent
 from tidewheel.workspace import Workspace
 from tidewheel.workspace.mirror import has_measured
@@ -32,12 +33,17 @@ RUN_COLUMNS = ("run", "pipeline", "status", "started", "seconds", "commit", "rea
 )
 @click.argument("pipeline")
 @click.argument("parameters", nargs=-1, type=click.UNPROCESSED)
+@click.option("--tune", type=click.IntRange(min=1), metavar="N", help="Search with N trials: gives --trials N.")
 @click.option("--debug", is_flag=True, help="Run the steps in this process, one by one, so that a debugger can stop.")
 @click.option("--fresh", is_flag=True, help="Carry out every step, also those whose result is known.")
-def run_command(pipeline: str, parameters: tuple[str, ...], debug: bool, fresh: bool, as_json: bool) -> None:
+def run_command(
+    pipeline: str, parameters: tuple[str, ...], tune: int | None, debug: bool, fresh: bool, as_json: bool
+) -> None:
     """Run PIPELINE with --NAME VALUE for its parameters; what has not changed is taken from earlier runs."""
     options: dict[str, Any] = dict(parse_parameter_options(parameters))
     with opened() as workspace:
+        if tune is not None:
+            _take_trials(workspace, pipeline, options, tune)
         run = workspace.submit(
             pipeline,
             listener=silent if as_json else ProgressPrinter(),
@@ -46,6 +52,25 @@ def run_command(pipeline: str, parameters: tuple[str, ...], debug: bool, fresh: 
             **options,
         )
         _end_with(workspace, run, as_json=as_json)
+
+
+def _take_trials(workspace: Workspace, name: str, options: dict[str, Any], trials: int) -> None:
+    """A pipeline declares tuning by a parameter `trials`.
+
+    Raises:
+        ParameterError: it has none, or the command gives another number for it too.
+    """
+    declared = workspace.project.declared().pipelines
+    if name not in declared:
+        raise NotFoundError("pipeline", name, known=declared)
+    if TRIALS not in {one.name for one in declared[name].parameters}:
+        raise ParameterError(
+            f"pipeline {name!r} declares no tuning",
+            next_step=f"give it a parameter `{TRIALS}: int`, and hand that to `tune` in a step; see docs/tuning.md",
+        )
+    if TRIALS in options:
+        raise ParameterError(f"--tune {trials} and --{TRIALS} {options[TRIALS]} say two things", next_step="give one")
+    options[TRIALS] = trials
 
 
 @command("resume", example="tidewheel resume 1m7y")

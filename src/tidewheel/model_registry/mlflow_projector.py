@@ -22,6 +22,7 @@ from tidewheel.artifact_store import LocalArtifactStore
 from tidewheel.core.records import Execution, ModelVersion, Run
 from tidewheel.metadata_store import ProjectionStore
 from tidewheel.metadata_store.projection import Projection
+from tidewheel.model_registry.mlflow_trials import MlflowTrials
 from tidewheel.model_registry.mlflow_versions import MlflowVersions
 
 RUN_TAG, WHOLE_TAG = "tidewheel.run_id", "tidewheel.whole"
@@ -51,6 +52,7 @@ class MlflowProjector:
             target.mkdir(parents=True, exist_ok=True)
         mlflow.set_tracking_uri(f"sqlite:///{target / 'mlflow.db'}" if isinstance(target, Path) else target)
         self._client = mlflow.MlflowClient()
+        self._trials = MlflowTrials(self._client, artifacts)
         self._versions = MlflowVersions(self._client, projections, artifacts, self.put_right.append)
 
     def project(
@@ -90,7 +92,7 @@ class MlflowProjector:
             if known is not None and not found:
                 self.put_right.append(f"run {run.id} was gone")
             run_id = str(found[0].info.run_id) if found else self._create_run(experiment, run)
-            self._fill(run_id, run, executions)
+            self._fill(experiment, run_id, run, executions)
         written = Projection(kind="run", key=run.id, digest=run.status, external_id=run_id)
         if known != written:
             self._projections.put(written)
@@ -110,7 +112,7 @@ class MlflowProjector:
         )
         return str(created.info.run_id)
 
-    def _fill(self, run_id: str, run: Run, executions: Sequence[Execution]) -> None:
+    def _fill(self, experiment: str, run_id: str, run: Run, executions: Sequence[Execution]) -> None:
         """Writes what is missing; the times are the run's own, so that writing a number again changes nothing."""
         ended = _milliseconds(run.ended_at or run.started_at)
         parameters = [
@@ -125,6 +127,8 @@ class MlflowProjector:
             self._client.log_batch(run_id, params=parameters[start : start + _BATCH])
         for start in range(0, len(metrics), _BATCH):
             self._client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
+        for execution in executions:
+            self._trials.write(experiment, run_id, execution)
         self._client.set_terminated(run_id, _STATUS.get(run.status, "KILLED"), ended)
         if run.status != "running":
             self._client.set_tag(run_id, WHOLE_TAG, "true")

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
-from joblib import parallel_config
-from sklearn.base import clone
 
 from tidewheel.core.errors import NotFoundError, ParameterError
 from tidewheel.pipeline.surroundings import surroundings
@@ -62,6 +60,9 @@ def fit_estimator(
         >>> fit_estimator(LogisticRegression(), rows, label="late").predict(rows[["rain"]]).tolist()
         [0, 0, 1, 1]
     """
+    from joblib import parallel_config
+    from sklearn.base import clone
+
     around = surroundings()
     seed = (seed if seed is not None else around.seed if around else 0) % 2**31  # more is too much for LightGBM
     cpu = cpu if cpu is not None else around.cpu if around else 1
