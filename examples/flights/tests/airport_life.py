@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ class Tables(NamedTuple):
     weather: pd.DataFrame
     planes: pd.DataFrame
     airports: pd.DataFrame
+    folder: Path = Path()
 
 
 def flight(**values: object) -> dict[str, object]:
@@ -80,7 +82,7 @@ def planes() -> pd.DataFrame:
     return pd.DataFrame(
         {
             "tailnum": ["N1", "N2"],
-            "year": [2003.0, np.nan],
+            "year": pd.array([2003, None], dtype="Int64"),
             "type": ["Fixed wing multi engine"] * 2,
             "manufacturer": ["BOEING"] * 2,
             "model": ["737"] * 2,

@@ -16,8 +16,10 @@ def archive_bytes() -> bytes:
     inner = io.BytesIO()
     with zipfile.ZipFile(inner, "w") as zipped:
         zipped.writestr(zipfile.ZipInfo("flights.csv"), FLIGHTS)
-    members = {"flights.csv.zip": inner.getvalue()} | {
-        f"{name}.csv": b"a,b\r\n1,NA\r\n" for name in ("weather", "planes", "airports")
+    members = {
+        "flights.csv.zip": inner.getvalue(),
+        "weather.csv": b"year,month,temp\r\n2013,3,NA\r\n",
+        **{f"{name}.csv": b"a,b\r\n1,NA\r\n" for name in ("planes", "airports")},
     }
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:gz") as tar:
@@ -43,10 +45,11 @@ def test_flights_are_split_by_month_and_missing_values_are_empty(archive: Path, 
     files = get_data.get_data(tmp_path / "data", archive=archive)
     assert [file.name for file in files] == [
         *("flights-2013-01.csv", "flights-2013-10.csv"),
-        *("weather.csv", "planes.csv", "airports.csv"),
+        *("weather-2013-03.csv", "planes.csv", "airports.csv"),
     ]
     assert files[0].read_text() == "year,month,day,tailnum\n2013,1,1,\n2013,1,2,N3\n"
-    assert files[2].read_text() == "a,b\n1,\n"
+    assert files[2].read_text() == "year,month,temp\n2013,3,\n"
+    assert files[3].read_text() == "a,b\n1,\n"
 
 
 def test_a_second_call_touches_nothing_and_mends_what_is_wrong(archive: Path, tmp_path: Path) -> None:

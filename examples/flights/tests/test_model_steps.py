@@ -4,8 +4,8 @@ from datetime import date
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
-from airport_life import Tables
 from flights.baseline import BASELINE, late_share_by_carrier_and_hour
 from flights.features import as_categories
 from flights.scores import calibration_error, reliability, score
@@ -17,8 +17,8 @@ from tidewheel import StopRun
 
 
 @pytest.fixture(scope="module")
-def splits(tables: Tables) -> Splits:
-    return data_preparation(*tables[:3], date(2013, 6, 10), test_days=10, validation_days=5)
+def splits(joined: pa.Table) -> Splits:
+    return data_preparation(joined, date(2013, 6, 8), test_days=10, validation_days=5)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.json as pajson
 import pyarrow.parquet as pq
@@ -191,6 +192,9 @@ def _read_csv(path: Path, data: bytes, schema: pa.Schema | None, nulls: Sequence
     try:
         table = _parse_csv(data, nulls, types)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowKeyError):
+        pointed = _parse_pointed(data, nulls, types)
+        if pointed is not None:
+            return pointed
         if schema is not None:
             _name_bad_value(path, data, schema, nulls, names)
         raise
@@ -215,6 +219,24 @@ def _parse_csv(
             quoted_strings_can_be_null=False,
         ),
     )
+
+
+def _parse_pointed(data: bytes, nulls: Sequence[str], types: dict[str, pa.DataType]) -> pa.Table | None:
+    """The rows of a file that writes integers with a point, such as `180.0`, as pandas does beside nulls.
+
+    None where one has a fraction, is larger than doubles hold exactly, or something else is wrong.
+    """
+    integers = {name: type_ for name, type_ in types.items() if pa.types.is_integer(type_)}
+    try:
+        table = _parse_csv(data, nulls, {**types, **dict.fromkeys(integers, pa.float64())})
+        for name, type_ in integers.items():
+            largest = pc.max(pc.abs(table.column(name))).as_py()
+            if largest is not None and largest >= 2**53:
+                return None
+            table = table.set_column(table.column_names.index(name), name, table.column(name).cast(type_))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowKeyError):
+        return None
+    return table
 
 
 def _header(path: Path, data: bytes) -> list[str]:

@@ -81,6 +81,19 @@ def test_files_of_one_table_get_the_widest_type(write):
         read_files([write("a.csv", "n\n1\n"), write("c.csv", "n\nx\n")])
 
 
+def test_integers_written_with_a_point_are_integers_in_an_integer_column(write):
+    schema = pa.schema([("id", pa.int64()), ("seats", pa.int32())])
+    rows = read_files([write("points.csv", b"id,seats\n7.0,149.0\n8,\n")], schema=schema)
+    assert rows.to_pylist() == [{"id": 7, "seats": 149}, {"id": 8, "seats": None}]
+
+
+@pytest.mark.parametrize("text", ["6.5", "9007199254740993.0", "nan", "inf", "1e30"])
+def test_what_is_no_exact_integer_is_refused_in_an_integer_column(write, text):
+    file = write("points.csv", f"id,other\n1.0,1\n{text},2\n".encode())
+    with pytest.raises(SchemaMismatchError, match=r"column 'id'.*is no int64"):
+        read_files([file], schema=pa.schema([("id", pa.int64()), ("other", pa.int64())]))
+
+
 def test_other_texts_can_mean_no_value(write):
     path = write("f.csv", "n,s\n-,NA\n2,x\n")
     assert read_files([path], nulls=["-"]).to_pylist() == [{"n": None, "s": "NA"}, {"n": 2, "s": "x"}]

@@ -1,4 +1,4 @@
-"""Data preparation: features, labels, and a split in the order of time."""
+"""Data preparation: labels, and a split in the order of time."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from datetime import date
 from typing import NamedTuple
 
 import pandas as pd
+import pyarrow as pa
 
 from flights.baseline import BASELINE, late_share_by_carrier_and_hour
-from flights.departures import NEW_YORK, flight_id, start_of
-from flights.features import FEATURES, as_categories, build_features
+from flights.departures import NEW_YORK, start_of
+from flights.features import FEATURES, as_categories
 from tidewheel import StopRun
 from tidewheel.pipeline import step
 
@@ -30,9 +31,7 @@ class Splits(NamedTuple):
 
 @step
 def data_preparation(
-    flights: pd.DataFrame,
-    weather: pd.DataFrame,
-    planes: pd.DataFrame,
+    joined: pa.Table,
     until: date,
     *,
     test_days: int = 14,
@@ -43,7 +42,7 @@ def data_preparation(
     """Makes rows for training, in the order of time, since the future is what the model will meet.
 
     Args:
-        flights, weather, planes: as extracted.
+        joined: the spine with the features of the views.
         until: the day before whose beginning all of that was known.
         test_days: the newest days, to judge by; newer than what a champion of the last run was trained on.
         validation_days: the days before those, to watch the training by.
@@ -53,9 +52,7 @@ def data_preparation(
     Raises:
         StopRun: a part has no rows, or training has only one class.
     """
-    is_newest = ~flight_id(flights).duplicated(keep="last")
-    features = build_features(flights[is_newest], weather, planes)
-    rows = _labelled(features)
+    rows = _labelled(joined.to_pandas())
     test_from = start_of(until) - pd.Timedelta(days=test_days)
     validation_from = test_from - pd.Timedelta(days=validation_days)
     train_from = (
@@ -79,8 +76,8 @@ def data_preparation(
     return Splits(**scored, sample=as_categories(_sample(parts["train"], sample_rows)))
 
 
-def _labelled(features: pd.DataFrame) -> pd.DataFrame:
-    rows = features[features["label"].notna()].sort_values(["scheduled_at", "flight_id"], kind="stable")
+def _labelled(joined: pd.DataFrame) -> pd.DataFrame:
+    rows = joined[joined["label"].notna()].sort_values(["scheduled_at", "flight_id"], kind="stable")
     day = rows["scheduled_at"].dt.tz_convert(NEW_YORK).dt.strftime("%Y-%m-%d")
     rows = rows.assign(label=rows["label"].astype("int64"), day=day)
     return rows[["flight_id", "scheduled_at", "day", "label", *FEATURES]].reset_index(drop=True)
