@@ -22,7 +22,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import pandas as pd  # noqa: E402
-from flights.features import FEATURES, questions, with_features  # noqa: E402
+from flights.features import FEATURES, QUESTION, questions, with_features  # noqa: E402
 from flights.requests import labels, rows_between  # noqa: E402
 from get_data import get_data  # noqa: E402
 
@@ -69,6 +69,7 @@ class Demo:
                 for month in range(4, self.last_month + 1):
                     self.live_through(month)
                 self.check_nothing_is_repeated()
+                self.ask_by_keys()
                 self.look_at_the_data()
                 self.tell()
             finally:
@@ -103,6 +104,7 @@ class Demo:
         run = self.workspace.submit("training", listener=ProgressPrinter())
         check(run.status == "succeeded", "the first run succeeds")
         self.workspace.promote(MODEL, reason="the first version that passed its gate")
+        self.tidewheel("features", "materialize")
         state = self.workspace.deploy(MODEL)
         check(state.status == "ready" and state.version == 1, "v1 answers")
         print(f"v1 answers at {state.url}")
@@ -150,15 +152,34 @@ class Demo:
         check(self.rows("flights") == before, "nobody sees a row of it")
         self.say("With the column right, rows that cannot be go to quarantine and the others are published")
         spoiled = good.copy()
-        spoiled.loc[100:109, "sched_dep_time"] = "2575"
-        spoiled.loc[200:204, "distance"] = "-1"
+        no_time, no_distance = good.index[7::2_800][:10], good.index[9::5_600][:5]
+        spoiled.loc[no_time, "sched_dep_time"] = "2575"
+        spoiled.loc[no_distance, "distance"] = "-1"
         self.tidewheel("ingest", "flights", self.write("spoiled.csv", spoiled))
         check(self.rows("flights") == before + expected - 15, "all but 15 rows are published")
         self.tidewheel("quarantine", "list", "flights")
-        corrected = pd.concat([good.loc[100:109], good.loc[200:204]])
+        corrected = good.loc[[*no_time, *no_distance]]
         self.tidewheel("ingest", "flights", self.write("corrected.csv", corrected))
         self.tidewheel("quarantine", "drop", "flights")
         check(self.rows("flights") == before + expected, "corrected, they are all there")
+
+    def ask_by_keys(self) -> None:
+        """What training joins offline is what the service looks up online."""
+        self.say("The first flights of the next month bring keys only: weather and plane are looked up")
+        self.tidewheel("features", "materialize")
+        now = self.workspace.stores.clock.now()
+        flights = pd.read_csv(self.file("flights", self.last_month + 1), nrows=5)
+        asked = questions(flights).assign(predict_at=pd.Timestamp(now))
+        given = {name: plain(asked[name]) for name in QUESTION if name not in ("flight_id", "predict_at")}
+        with InferenceClient(self.workspace.endpoints()[0].url) as client:
+            answer = client.predict(MODEL, given, prediction_ids=asked["flight_id"].tolist(), at=now)["probability"]
+        joined = with_features(asked)
+        print(joined.assign(probability=answer)[["flight_id", "temp", "visib", "plane_age", "probability"]])
+        champion = self.workspace.champion(MODEL)
+        package = self.workspace.stores.artifacts.load(champion.package).open()
+        offline = package.predict({name: joined[name].tolist() for name in FEATURES})["probability"]
+        check(list(offline) == list(answer), "the offline join gives the same answers, bit for bit")
+        check(bool(joined["temp"].notna().all()), "the weather is known")
 
     def look_at_the_data(self) -> None:
         self.say("The flights of today beside those of the first training, as a page")
@@ -260,7 +281,8 @@ class Demo:
 
 
 def plain(values: pd.Series) -> list[Any]:
-    """A column as JSON values, null for missing."""
+    """A column as JSON values, null for missing; times as ISO texts."""
+    values = values.map(pd.Timestamp.isoformat) if isinstance(values.dtype, pd.DatetimeTZDtype) else values
     return [None if pd.isna(value) else value for value in values.tolist()]
 
 

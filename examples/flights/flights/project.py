@@ -12,10 +12,14 @@ from flights.steps.model_evaluation import model_evaluation
 from flights.steps.model_training import model_training
 from flights.views import VIEWS
 from tidewheel import PerformanceDrop, PerformanceMonitor
-from tidewheel.pipeline import Model, champion, features, pipeline, table
+from tidewheel.pipeline import ColumnLimit, Model, champion, features, pipeline, reference, table
 from tidewheel.steps.data_analysis import data_analysis
+from tidewheel.steps.data_validation import data_validation
 from tidewheel.steps.model_packaging import model_packaging
 from tidewheel.steps.model_validation import model_validation
+
+LIMITS = tuple(ColumnLimit(name, quantile=0.001) for name in ("dep_delay", "arr_delay", "air_time"))
+"""Beyond what one flight in a thousand did before; such flights are counted, and learned from like the others."""
 
 
 @pipeline
@@ -34,7 +38,8 @@ def training(
 
     Parameters are those of `data_preparation` and `model_training`.
     """
-    known = data_extraction(table("flights"), until=until)
+    checked = data_validation(table("flights"), reference("flights", model="flight-delay"), limits=LIMITS)
+    known = data_extraction(checked.rows, until=until)
     joined = features.join(known.spine, VIEWS, event_time="predict_at")
     analysis = data_analysis(joined, title="What the model learns from", target="label", time="scheduled_at")
     splits = data_preparation(
@@ -57,6 +62,7 @@ def training(
         "evaluation": evaluation.report,
         "calibration": evaluation.calibration,
         "analysis": analysis.report,
+        "data": checked.report,
     }
 
 
@@ -65,5 +71,6 @@ flight_delay = Model(
     pipeline=training,
     monitors=(PerformanceMonitor(),),
     triggers=(PerformanceDrop(),),
+    features=VIEWS,
     endpoint="flight-delay",
 )
