@@ -27,6 +27,7 @@ BENCHES = (
     "sql_on_snapshot",
     "profile_table",
     "features",
+    "gate",
 )
 LATEST = Path(".benchmarks/latest.json")
 

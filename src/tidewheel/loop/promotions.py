@@ -8,9 +8,10 @@ from tidewheel.core.clock import utc_now
 from tidewheel.core.errors import ConflictError, TidewheelError
 from tidewheel.core.identifier import new_id
 from tidewheel.core.records import Event, Evidence, ModelVersion
-from tidewheel.workspace.champions import cause_of, promote, verdict_of
+from tidewheel.workspace.champions import cause_of, promote
 from tidewheel.workspace.declaration import ModelDeclaration
 from tidewheel.workspace.stores import Stores
+from tidewheel.workspace.verdicts import verdict_of
 
 
 def candidate_of(stores: Stores, model: str) -> ModelVersion | None:

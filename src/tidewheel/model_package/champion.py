@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,8 +17,10 @@ class Champion:
     Attributes:
         model, version: its name in the registry.
         package: the deliverable itself.
+        trained_until: the newest time that its training rows are about; None when its verdict does not say.
     """
 
     model: str
     version: int
     package: Package
+    trained_until: datetime | None = None

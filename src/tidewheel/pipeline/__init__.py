@@ -5,6 +5,7 @@ from tidewheel.core.metrics import Metrics
 from tidewheel.pipeline import features
 from tidewheel.pipeline.contract import Contract, Freshness, RowRule
 from tidewheel.pipeline.feature_view import FeatureView, OnDemandView
+from tidewheel.pipeline.gate import Baseline, Budget, Gate
 from tidewheel.pipeline.model import Model
 from tidewheel.pipeline.outlier_limits import ColumnLimit, RowDetector
 from tidewheel.pipeline.parameters import (
@@ -22,10 +23,13 @@ from tidewheel.pipeline.step import Step, step
 from tidewheel.pipeline.tracing import inside_step, is_inside_step
 
 __all__ = [
+    "Baseline",
+    "Budget",
     "ColumnLimit",
     "Contract",
     "FeatureView",
     "Freshness",
+    "Gate",
     "InputSpec",
     "Metrics",
     "Model",

@@ -34,7 +34,11 @@ class Metric:
         """The number; NaN where there is none, such as ROC AUC of rows of one class."""
         if not len(scored):
             return float("nan")
-        if self.exact is not None:
-            return self.exact(scored)
         one = Blocks(np.zeros(len(scored), dtype=np.intp), 1)
-        return float(self.measure(scored, one)(np.ones((1, 1)))[0])
+        return self.value_of(self.measure(scored, one) if self.exact is None else None, scored, one)
+
+    def value_of(self, measure: BlockMeasure | None, scored: Scored, blocks: Blocks) -> float:
+        """The number where its form for these rows is there already."""
+        if self.exact is not None or measure is None:
+            return self.exact(scored) if self.exact is not None and len(scored) else float("nan")
+        return float(measure(np.ones((1, blocks.count)))[0])

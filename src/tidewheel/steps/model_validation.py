@@ -1,27 +1,30 @@
 """The gate: may this candidate take over? Paper: "model validation", offline part.
 
-The candidate is held against a baseline and against the champion on the same rows. Rows of one block (a day) are not
+The candidate is held against floors, a baseline, and the champion on the same rows. Rows of one block (a day) are not
 independent, so every interval comes from a bootstrap over whole blocks.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
-import numpy as np
+import msgspec
 import pandas as pd
 
-from tidewheel.core.errors import SchemaMismatchError, TidewheelError
-from tidewheel.core.records import Check, Verdict
+from tidewheel.core.errors import NotFoundError, SchemaMismatchError, TidewheelError
+from tidewheel.core.records import Check, TrainingRows, Verdict
 from tidewheel.model_package import Champion, Package
-from tidewheel.model_package.signature import columns_of
 from tidewheel.pipeline import step
-from tidewheel.statistics import auc_difference, roc_auc
-
-MINIMUM_ROWS = 200
+from tidewheel.pipeline.gate import Baseline, Gate
+from tidewheel.statistics.metric_table import metric_of
+from tidewheel.statistics.scored import Scored
+from tidewheel.steps.gate_baseline import baseline_check, floor_checks
+from tidewheel.steps.gate_champion import name_of, signature_check, standing_of
+from tidewheel.steps.gate_package import package_checks
+from tidewheel.steps.gate_rows import GateRows
+from tidewheel.steps.gate_segments import features_of, is_loss_comparable, segment_checks, slice_checks
+from tidewheel.steps.gate_training import leakage_check, training_rows
+from tidewheel.steps.scoring import problem_of, said_by, scored_rows, truth_of
 
 
 @step
@@ -29,7 +32,10 @@ def model_validation(
     candidate: Package,
     test: pd.DataFrame,
     champion: Champion | None,
+    train: pd.DataFrame | None = None,
+    champion_rows: pd.DataFrame | None = None,
     *,
+    gate: Gate | None = None,
     label: str = "label",
     block: str = "day",
     baseline: str = "",
@@ -38,12 +44,16 @@ def model_validation(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Verdict:
-    """Judges a candidate for a binary problem by ROC AUC.
+    """Judges a candidate by the criteria of a gate.
 
     Args:
         candidate: the package that would be deployed; it is scored itself, not the estimator it was made from.
-        test: rows newer than what any of the models was trained on.
+        test: rows newer than what the candidate was trained on, with the label.
         champion: what is in production; without one the baseline decides alone.
+        train: what the candidate learned from, for the leakage check and for the next gate; needs the gate's key or
+            time, no features.
+        champion_rows: features of the champion by the gate's key, where the test rows have not all of them.
+        gate: the criteria. Without it the arguments below make a short one for a binary problem, by ROC AUC.
         label: the column with 0 or 1.
         block: the column whose equal values are drawn together.
         baseline: a column with the score of a simpler rule; empty for a constant.
@@ -55,110 +65,165 @@ def model_validation(
         Every check with its numbers. Missing columns, too few rows and a champion that cannot score the rows are failed
         checks, not exceptions: the verdict is the place to read why a candidate was refused.
     """
-    champion_version = champion.version if champion else None
-    digest = candidate.digest
-    needed = [label, block, *([baseline] if baseline else [])]
-    problem = _problem(test, needed, label)
-    scores = None
-    if not problem:
-        try:
-            scores = _score(candidate, test)
-        except TidewheelError as error:
-            problem = f"the candidate cannot score them: {error.what}"
-    if scores is None:
-        check = Check(name="test rows", passed=False, row_count=len(test), message=problem)
-        return Verdict(candidate_digest=digest, champion_version=champion_version, checks=(check,))
-    measure = partial(
-        _against,
-        scores=scores,
-        labels=test[label].to_numpy(dtype=float),
-        blocks=test[block].astype(str).to_numpy(),
-        rest={"confidence": confidence, "resamples": resamples, "seed": seed},
+    if gate is None:
+        gate = Gate(
+            label=label,
+            metric="roc_auc",
+            block=block,
+            baseline=Baseline.of_column(baseline) if baseline else Baseline.constant(),
+            minimum_gain=minimum_gain,
+            confidence=confidence,
+            resamples=resamples,
+            seed=seed,
+            asks_package=False,
+            keeps_signature=False,
+        )
+    checks, training = _judge(candidate, test, champion, _frame(train), _frame(champion_rows), gate)
+    return Verdict(
+        candidate_digest=candidate.digest,
+        champion_version=champion.version if champion else None,
+        checks=tuple(checks),
+        criteria=msgspec.json.decode(msgspec.json.encode(gate)),
+        training=training,
     )
-    both = f"{len(test):,} rows of both classes"
-    checks = [
-        Check(name="test rows", passed=True, row_count=len(test), message=both),
-        measure("baseline", baseline or "a constant", lambda: _baseline(test, baseline), minimum_gain=0.0),
-    ]
-    if champion is not None:
-        name, package = f"{champion.model} v{champion.version}", champion.package
-        checks.append(measure("champion", name, lambda: _score(package, test), minimum_gain=minimum_gain))
-    return Verdict(candidate_digest=digest, champion_version=champion_version, checks=tuple(checks))
 
 
-def _problem(test: pd.DataFrame, columns: list[str], label: str) -> str:
-    missing = [column for column in columns if column not in test.columns]
-    if missing:
-        return f"the test rows have no column {', '.join(map(repr, missing))}"
-    if len(test) < MINIMUM_ROWS:
-        return f"{len(test)} test rows are fewer than {MINIMUM_ROWS}"
-    if test[label].isna().any() or not set(test[label].unique()) <= {0, 1}:
-        return f"column {label!r} must hold 0 and 1 only"
-    return "" if test[label].nunique() == 2 else "the test rows are all of one class"
-
-
-def _score(package: Package, test: pd.DataFrame) -> np.ndarray:
-    if package.signature.task != "binary":
-        raise SchemaMismatchError(f"it is a {package.signature.task} model, which has no ROC AUC")
-    names = [field.name for field in package.signature.inputs]
-    missing = [name for name in names if name not in test.columns]
-    if missing:
-        raise SchemaMismatchError(f"it needs the columns {', '.join(map(repr, missing))}, which the test rows lack")
-    columns: dict[str, Any] = columns_of(test[[name for name in names if not _is_plain(test[name])]])
-    columns |= {name: test[name].to_numpy() for name in names if name not in columns}
-    return package.open().predict(columns)["probability"].reshape(-1)
-
-
-def _is_plain(values: pd.Series) -> bool:
-    """Whether its array is taken as it is, which is far quicker than value by value."""
-    return isinstance(values.dtype, np.dtype) and values.dtype.kind in "iufb"
-
-
-def _baseline(test: pd.DataFrame, column: str) -> np.ndarray:
-    if not column:
-        return np.zeros(len(test))
+def _judge(
+    candidate: Package,
+    test: pd.DataFrame,
+    champion: Champion | None,
+    train: pd.DataFrame | None,
+    champion_rows: pd.DataFrame | None,
+    gate: Gate,
+) -> tuple[list[Check], TrainingRows | None]:
     try:
-        scores = test[column].to_numpy(dtype=float, na_value=np.nan)
-    except (TypeError, ValueError):
-        raise SchemaMismatchError(f"column {column!r} holds no numbers") from None
-    if not np.isfinite(scores).all():
-        raise SchemaMismatchError(f"{int((~np.isfinite(scores)).sum())} of its numbers are missing or infinite")
-    return scores
-
-
-def _against(
-    kind: str,
-    name: str,
-    reference: Callable[[], np.ndarray],
-    *,
-    scores: np.ndarray,
-    labels: np.ndarray,
-    blocks: np.ndarray,
-    minimum_gain: float,
-    rest: dict[str, Any],
-) -> Check:
-    try:
-        other = reference()
+        rows = _rows(candidate, test.reset_index(drop=True), gate)
     except TidewheelError as error:
-        return Check(name=f"better than {kind}", passed=False, message=f"{name} cannot be scored: {error.what}")
-    gain = auc_difference(labels, scores, other, blocks, **rest)
-    is_known = not math.isnan(gain.low)
-    passed = is_known and gain.low > minimum_gain
-    own, theirs = roc_auc(labels, scores), roc_auc(labels, other)
-    interval = f"{rest['confidence']:.0%} interval {gain.low:+.4f} to {gain.high:+.4f}"
-    if not is_known:
-        interval = f"no interval from {gain.blocks} block" + ("s" if gain.blocks != 1 else "")
-    return Check(
-        name=f"better than {kind}",
-        passed=passed,
-        metric="roc_auc",
-        value=own,
-        reference=theirs,
-        difference=gain.estimate,
-        low=gain.low if is_known else None,
-        high=gain.high if is_known else None,
-        row_count=len(labels),
-        message=f"AUC {own:.4f} against {theirs:.4f} of {name} on {len(labels):,} rows: gain {gain.estimate:+.4f}, "
-        + interval
-        + ("" if passed else f"; needed more than {minimum_gain:+.4f}"),
-    )
+        return [Check(name="test rows", passed=False, row_count=len(test), message=error.what)], None
+    told = f"{len(test):,} rows" + (" of both classes" if rows.ours.problem == "binary" else "")
+    checks = [Check(name="test rows", passed=True, row_count=len(test), message=told)]
+    training = _train(checks, train, rows)
+    _try(checks, "floors", "they cannot be told", lambda: floor_checks(rows))
+    reference = _baseline(checks, rows)
+    if champion is not None:
+        reference = _champion(checks, rows, champion, champion_rows)
+        if gate.keeps_signature:
+            checks.append(signature_check(candidate.signature, champion))
+    if reference is not None:
+        _segments(checks, candidate, *reference)
+    if gate.asks_package:
+        _try(checks, "package", "it cannot be asked", lambda: package_checks(candidate, gate))
+    return checks, training
+
+
+def _rows(candidate: Package, test: pd.DataFrame, gate: Gate) -> GateRows:
+    """The test rows with the candidate's answers.
+
+    Raises:
+        TidewheelError: they cannot judge anything.
+    """
+    declared = (gate.label, gate.block, gate.time, gate.group, *gate.key)
+    missing = [name for name in dict.fromkeys(declared) if name and name not in test.columns]
+    if gate.baseline.kind == "column" and gate.baseline.column not in test.columns:
+        missing.append(gate.baseline.column)
+    if missing:
+        raise SchemaMismatchError(f"the test rows have no column {', '.join(map(repr, missing))}")
+    if len(test) < gate.minimum_rows:
+        raise SchemaMismatchError(f"{len(test)} test rows are fewer than {gate.minimum_rows}")
+    signature = candidate.signature
+    if not signature.inputs:
+        raise SchemaMismatchError("the candidate has no signature")
+    problem = problem_of(signature, group=gate.group, level=gate.level)
+    try:
+        metric = metric_of(problem, gate.metric)
+    except NotFoundError as error:
+        raise SchemaMismatchError(f"the candidate is a {signature.task} model; {error.what}") from None
+    truth = truth_of(test, gate.label, problem, signature.classes)
+    if problem == "binary" and len(set(truth)) < 2:
+        raise SchemaMismatchError("the test rows are all of one class")
+    try:
+        said = said_by(candidate, test, problem)
+        groups = test[gate.group] if gate.group else None
+        ours = scored_rows(problem, truth, said, classes=signature.classes, level=gate.level, groups=groups)
+    except TidewheelError as error:
+        raise SchemaMismatchError(f"the candidate cannot score them: {error.what}") from None
+    return GateRows.of(gate, test, ours, metric)
+
+
+def _train(checks: list[Check], train: pd.DataFrame | None, rows: GateRows) -> TrainingRows | None:
+    if train is None:
+        return None
+    if rows.gate.key:
+        _try(
+            checks,
+            "no test row is in training",
+            "it cannot be told",
+            lambda: [leakage_check(train, rows.frame, rows.gate)],
+        )
+    try:
+        return training_rows(train, rows.gate)
+    except TidewheelError as error:
+        checks.append(Check(name="training rows", passed=False, row_count=len(train), message=error.what))
+        return None
+
+
+def _baseline(checks: list[Check], rows: GateRows) -> tuple[GateRows, Scored, str] | None:
+    name = rows.gate.baseline.column or rows.gate.baseline.function or "the baseline"
+    try:
+        check, theirs = baseline_check(rows)
+    except TidewheelError as error:
+        told = f"{name} cannot be scored: {error.what}"
+        checks.append(Check(name="better than baseline", passed=False, message=told))
+        return None
+    checks.append(check)
+    return (rows, theirs, "the baseline") if theirs is not None else None
+
+
+def _champion(
+    checks: list[Check], rows: GateRows, champion: Champion, own_rows: pd.DataFrame | None
+) -> tuple[GateRows, Scored, str] | None:
+    """The comparison with the champion, and what segments are held against: never the baseline when it fails."""
+    name = "better than champion"
+    try:
+        standing = standing_of(rows, champion, own_rows)
+    except TidewheelError as error:
+        told = f"{name_of(champion)} cannot be scored: {error.what}"
+        checks.append(Check(name=name, passed=False, message=told))
+        return None
+    checks.extend(standing.checks)
+    here, theirs = standing.rows, standing.theirs
+    checks.append(here.better_than(name, name_of(champion), theirs, needed=rows.gate.minimum_gain))
+    return here, theirs, name_of(champion)
+
+
+def _segments(checks: list[Check], candidate: Package, rows: GateRows, theirs: Scored, reference: str) -> None:
+    gate = rows.gate
+    level = gate.refusals / (bool(gate.segments) + bool(gate.slice_columns) or 1)
+    if gate.segments:
+        told = "segments cannot be compared"
+        _try(checks, "segments", told, lambda: segment_checks(rows, theirs, reference, level=level))
+    if gate.slice_columns and is_loss_comparable(theirs):
+        names = tuple(field.name for field in candidate.signature.inputs)
+        features = features_of(rows.frame, names, (gate.label, gate.time, *gate.key))
+        _try(
+            checks,
+            "no slice is worse",
+            "slices cannot be compared",
+            lambda: slice_checks(rows, theirs, reference, features=features, level=level),
+        )
+
+
+def _try(checks: list[Check], name: str, told: str, make: Any) -> None:
+    """Adds checks, or a failed one when they cannot be made."""
+    try:
+        checks.extend(make())
+    except TidewheelError as error:
+        checks.append(Check(name=name, passed=False, message=f"{told}: {error.what}"))
+
+
+def _frame(rows: Any) -> pd.DataFrame | None:
+    """A table in whichever form a pipeline hands it over."""
+    if rows is None or isinstance(rows, pd.DataFrame):
+        return rows
+    found: pd.DataFrame = rows.to_pandas()
+    return found

@@ -5,14 +5,14 @@ from __future__ import annotations
 from tidewheel.core.clock import utc_now
 from tidewheel.core.errors import NotFoundError
 from tidewheel.core.identifier import new_id
-from tidewheel.core.records import Deployment, EndpointState, Event, ModelVersion, Verdict
+from tidewheel.core.records import Deployment, EndpointState, Event, ModelVersion
 from tidewheel.deployment import LocalDeployment
-from tidewheel.metadata_store import ArtifactRecordStore
 from tidewheel.model_registry import ModelRegistry
 from tidewheel.pipeline.feature_view import read_definition
 from tidewheel.workspace.operation import record_operation
 from tidewheel.workspace.served_features import check_online, online_path
 from tidewheel.workspace.stores import Stores
+from tidewheel.workspace.verdicts import verdict_of
 
 SERVER_MODULE = "tidewheel.prediction_service.server"
 PLACE = "dev"
@@ -48,22 +48,6 @@ def promote(
         )
         operation.inputs["package"] = promoted.package
     return promoted
-
-
-def verdict_of(stores: Stores, model: str, version: int) -> Verdict | None:
-    """The verdict of a version, None when no gate judged it.
-
-    Raises:
-        NotFoundError, ArtifactMissingError, ArtifactCorruptError: it is not as it was recorded.
-    """
-    digest = stores.models.get(model, version).verdict_digest
-    if not digest:
-        return None
-    artifact = ArtifactRecordStore(stores.database).find(digest)
-    if artifact is None:
-        raise NotFoundError("verdict", digest[:16], where=f"{model} v{version}", next_step="run its pipeline again")
-    verdict: Verdict = stores.artifacts.load(artifact, as_type=Verdict)
-    return verdict
 
 
 def cause_of(stores: Stores, version: ModelVersion) -> Event:

@@ -10,6 +10,7 @@ from tidewheel.workspace.features import Features
 from tidewheel.workspace.project import Project
 from tidewheel.workspace.references import load_artifact, resolve_reference
 from tidewheel.workspace.stores import Stores
+from tidewheel.workspace.verdicts import trained_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,4 +65,4 @@ class NotebookReads:
         if version is None:
             return None
         package = self._stores.artifacts.load(self._stores.models.get(model, version).package)
-        return Champion(model, version, package)
+        return Champion(model, version, package, trained_until(self._stores, model, version))

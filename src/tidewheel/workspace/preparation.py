@@ -26,6 +26,7 @@ from tidewheel.workspace.project import CapturedSources, Project
 from tidewheel.workspace.references import resolve_reference
 from tidewheel.workspace.snapshot_artifact import TABLE_TYPE, snapshot_artifact
 from tidewheel.workspace.stores import Stores
+from tidewheel.workspace.verdicts import trained_until
 
 NO_CHAMPION = "none"
 _OPTIONAL = ("xgboost",)  # what Tidewheel's own steps use when it is installed, beside what is always required
@@ -232,9 +233,11 @@ class Preparation:
             )
             return ResolvedNode(artifact=nothing, bound=BoundInput(value=None))
         package = self._stores.models.get(name, version).package
-        champion = {"model": name, "version": version, "artifact": package.to_dict()}
+        until = trained_until(self._stores, name, version)
+        shown = until.isoformat() if until else None
+        champion = {"model": name, "version": version, "artifact": package.to_dict(), "trained_until": shown}
         artifact = Artifact(
-            digest=digest_value("champion", [name, version, package.digest]),
+            digest=digest_value("champion", [name, version, package.digest, *([shown] if shown else [])]),
             codec="champion/1",
             type_name="tidewheel.Champion",
             size_bytes=package.size_bytes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import types
 import typing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,13 @@ class StepCall:
             from tidewheel.model_package import Champion
 
             artifact = Artifact.from_dict(bound.champion["artifact"])
-            return Champion(bound.champion["model"], bound.champion["version"], self._store.load(artifact))
+            until = bound.champion.get("trained_until")
+            return Champion(
+                bound.champion["model"],
+                bound.champion["version"],
+                self._store.load(artifact),
+                datetime.fromisoformat(until) if until else None,
+            )
         if bound.reference is not None:
             return self._load_reference(bound.reference)
         if bound.items is not None:

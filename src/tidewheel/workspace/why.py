@@ -9,10 +9,10 @@ from tidewheel.core.records import Artifact, Event, Evidence, ModelVersion, Refe
 from tidewheel.core.records.record import Record
 from tidewheel.metadata_store import AliasMove
 from tidewheel.steps.ingest_properties import CONTRACT, FILE, RUN
-from tidewheel.workspace.champions import verdict_of
 from tidewheel.workspace.references import TYPE as REFERENCE_TYPE
 from tidewheel.workspace.skew_signals import REPORT_TYPE
 from tidewheel.workspace.stores import Stores
+from tidewheel.workspace.verdicts import verdict_of
 
 
 class Link(Record, frozen=True, kw_only=True):

@@ -29,7 +29,7 @@ from tidewheel.core.records.validation import (
     ValidationReport,
     ValueSkew,
 )
-from tidewheel.core.records.verdict import Check, Verdict
+from tidewheel.core.records.verdict import Check, TrainingRows, Verdict
 
 __all__ = [
     "Artifact",
@@ -62,6 +62,7 @@ __all__ = [
     "Snapshot",
     "SourceState",
     "TableContract",
+    "TrainingRows",
     "ValidationReport",
     "ValueSkew",
     "Verdict",

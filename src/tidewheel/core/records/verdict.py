@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 from tidewheel.core.records.record import Record
 
 
@@ -15,7 +18,7 @@ class Check(Record, frozen=True, kw_only=True):
         value: the candidate's number.
         reference: the number it was held against; None for a check without one.
         difference: the estimated gain over the reference, positive is better.
-        low, high: the interval of that difference.
+        low, high: the interval of that difference, of a check without one that of the value.
         row_count: rows that it was measured on.
         message: the outcome in words.
     """
@@ -32,6 +35,20 @@ class Check(Record, frozen=True, kw_only=True):
     message: str = ""
 
 
+class TrainingRows(Record, frozen=True, kw_only=True):
+    """What a candidate learned from.
+
+    Attributes:
+        row_count: how many rows.
+        until: the newest time that one is about; None when no time column is declared.
+        keys_digest: of their keys, whatever their order; empty when no key is declared.
+    """
+
+    row_count: int
+    until: datetime | None = None
+    keys_digest: str = ""
+
+
 class Verdict(Record, frozen=True, kw_only=True):
     """Whether a candidate may take over, each check with its numbers.
 
@@ -40,11 +57,15 @@ class Verdict(Record, frozen=True, kw_only=True):
         champion_version: the version it was compared with; None when there was none. A promotion is refused when the
             champion has changed since.
         checks: all of them, also those after the first failed one.
+        criteria: the gate as it was declared; empty in verdicts of older versions.
+        training: what the candidate learned from; None when the gate was not shown it.
     """
 
     candidate_digest: str
     champion_version: int | None
     checks: tuple[Check, ...]
+    criteria: dict[str, Any] = {}
+    training: TrainingRows | None = None
 
     @property
     def passed(self) -> bool:

@@ -1,0 +1,155 @@
+"""The gate's floors, and the answers of a baseline: a constant, the last value, a column, a business rule."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tidewheel.core.errors import SchemaMismatchError
+from tidewheel.core.records import Check
+from tidewheel.pipeline.gate import Baseline
+from tidewheel.statistics.binary_metrics import Numbers
+from tidewheel.statistics.gain import measured_interval
+from tidewheel.statistics.metric_table import metric_of
+from tidewheel.statistics.scored import Scored
+from tidewheel.steps.gate_rows import SHOWN, GateRows, known
+from tidewheel.steps.scoring import numbers_of
+
+
+def floor_checks(rows: GateRows) -> list[Check]:
+    """One for each declared floor: is the metric at least that good?
+
+    Raises:
+        NotFoundError: the problem has no such metric.
+    """
+    checks = []
+    for name, floor in sorted(rows.gate.floors.items()):
+        metric = metric_of(rows.ours.problem, name)
+        value = metric.value(rows.ours)
+        found = measured_interval(metric.measure(rows.ours, rows.blocks), rows.draws)
+        passed = value <= floor if metric.is_loss else value >= floor  # NaN passes neither
+        word = "at most" if metric.is_loss else "at least"
+        interval = f" (90% interval {found.low:.4f} to {found.high:.4f})" if found.low == found.low else ""
+        checks.append(
+            Check(
+                name=f"floor of {name}",
+                passed=passed,
+                metric=name,
+                value=known(value),
+                reference=floor,
+                low=known(found.low),
+                high=known(found.high),
+                row_count=len(rows.ours),
+                message=f"{SHOWN.get(name, name)} {value:.4f}{interval}"
+                + (f" is {word} {floor:g}" if passed else f"; needed {word} {floor:g}"),
+            )
+        )
+    return checks
+
+
+def baseline_check(rows: GateRows) -> tuple[Check, Scored | None]:
+    """Whether the candidate beats the declared baseline, and the baseline's answers where it has one for every row.
+
+    Raises:
+        SchemaMismatchError: the baseline gives no answers.
+    """
+    baseline = rows.gate.baseline
+    name, said = _answers(baseline, rows)
+    has_answer = np.asarray(np.isfinite(said).reshape(len(said), -1).all(axis=1))
+    if not has_answer.any():
+        raise SchemaMismatchError("it has no answer to any row")
+    here = rows.only(has_answer)
+    theirs = _as_scored(here.ours, said[has_answer])
+    check = here.better_than("better than baseline", name, theirs, needed=baseline.minimum_gain)
+    return check, theirs if has_answer.all() else None
+
+
+def _as_scored(ours: Scored, said: Numbers) -> Scored:
+    return Scored(ours.problem, ours.truth, said, ours.classes, ours.levels, ours.groups)
+
+
+def _answers(baseline: Baseline, rows: GateRows) -> tuple[str, Numbers]:
+    if baseline.kind == "constant":
+        return "a constant", _constant(rows.ours, rows.gate.seed)
+    if baseline.kind == "last":
+        return f"the last value of {', '.join(baseline.by) or 'all rows'}", _last(baseline, rows)
+    if baseline.kind == "column":
+        if baseline.column not in rows.frame.columns:
+            raise SchemaMismatchError(f"the test rows have no column {baseline.column!r}")
+        return baseline.column, _shaped(numbers_of(rows.frame[baseline.column], baseline.column), rows.ours)
+    return baseline.function.partition(":")[2], _shaped(_by_rule(baseline.function, rows), rows.ours)
+
+
+def _constant(ours: Scored, seed: int) -> Numbers:
+    """The best one in hindsight; for a ranking, which knows none, an order by chance."""
+    rows = len(ours)
+    if ours.problem == "ranking":
+        return np.random.default_rng(seed).random(rows)
+    if ours.problem == "multiclass":
+        shares = np.bincount(ours.truth.astype(int), minlength=len(ours.classes)) / max(1, rows)
+        return np.tile(shares, (rows, 1))
+    if ours.problem == "quantiles":
+        return np.tile(np.quantile(ours.truth, ours.levels), (rows, 1))
+    return np.full(rows, ours.truth.mean())
+
+
+def _last(baseline: Baseline, rows: GateRows) -> Numbers:
+    """The newest label that was known when the row came; NaN before the first one."""
+    gate, frame = rows.gate, rows.frame
+    missing = [column for column in (gate.time, *baseline.by) if column not in frame.columns]
+    if missing:
+        raise SchemaMismatchError(f"the test rows have no column {', '.join(map(repr, missing))}")
+    asked = pd.to_datetime(frame[gate.time], utc=True)
+    keys = pd.factorize(pd.MultiIndex.from_frame(frame[list(baseline.by)]))[0] if baseline.by else np.zeros(len(frame))
+    table = pd.DataFrame(
+        {"at": asked.to_numpy(), "key": keys, "place": np.arange(len(frame)), "truth": rows.ours.truth}
+    )
+    known_rows = table.assign(at=table["at"] + pd.Timedelta(seconds=baseline.delay_s))
+    if table["at"].isna().any():
+        raise SchemaMismatchError(f"column {gate.time!r} has rows without a time")
+    joined = pd.merge_asof(
+        table[["at", "key", "place"]].sort_values("at", kind="stable"),
+        known_rows[["at", "key", "truth"]].sort_values("at", kind="stable"),
+        on="at",
+        by="key",
+        allow_exact_matches=baseline.delay_s > 0,
+    )
+    last = joined.sort_values("place")["truth"].to_numpy(dtype=np.float64)
+    if rows.ours.problem == "multiclass":
+        return np.where(
+            np.isnan(last)[:, None], np.nan, np.eye(len(rows.ours.classes))[np.nan_to_num(last).astype(int)]
+        )
+    return last.reshape(-1, 1) if rows.ours.problem == "quantiles" else last
+
+
+def _by_rule(function: str, rows: GateRows) -> Any:
+    module, _, name = function.partition(":")
+    try:
+        rule = getattr(importlib.import_module(module), name)
+        said = np.asarray(rule(rows.frame.drop(columns=rows.gate.label)), dtype=np.float64)
+    except Exception as error:  # a project's function raises what it likes
+        raise SchemaMismatchError(f"its rule failed: {type(error).__name__}: {error}") from error
+    if said.shape[:1] != (len(rows.frame),):
+        raise SchemaMismatchError(
+            f"its rule gave {said.shape[0] if said.ndim else 1} answers for {len(rows.frame)} rows"
+        )
+    if not np.isfinite(said).all():
+        raise SchemaMismatchError("its rule gave answers that are missing or infinite")
+    return said
+
+
+def _shaped(said: Any, ours: Scored) -> Numbers:
+    """Answers in the form of the problem; of classes the index of one will do."""
+    if ours.problem == "quantiles" and said.ndim == 1:
+        return np.asarray(said.reshape(-1, 1))
+    if ours.problem == "multiclass" and said.ndim == 1:
+        count = len(ours.classes)
+        if not np.isin(said, np.arange(count)).all():
+            raise SchemaMismatchError(f"it does not give the index of one of the {count} classes")
+        return np.asarray(np.eye(count)[said.astype(int)])
+    if said.shape != ours.said.shape:
+        raise SchemaMismatchError(f"it gives answers of shape {said.shape}, not {ours.said.shape}")
+    return np.asarray(said, dtype=np.float64)
