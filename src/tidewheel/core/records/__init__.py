@@ -10,6 +10,14 @@ from tidewheel.core.records.contract import (
 )
 from tidewheel.core.records.deployment import Deployment
 from tidewheel.core.records.endpoint import EndpointSpec, EndpointState
+from tidewheel.core.records.evaluation import (
+    CalibrationBin,
+    EvaluationReport,
+    FeatureImportance,
+    MeasuredMetric,
+    SegmentMetric,
+    WorseSlice,
+)
 from tidewheel.core.records.event import Event, Evidence
 from tidewheel.core.records.execution import Execution, ExecutionStatus, Failure
 from tidewheel.core.records.label import Label
@@ -33,6 +41,7 @@ from tidewheel.core.records.verdict import Check, TrainingRows, Verdict
 
 __all__ = [
     "Artifact",
+    "CalibrationBin",
     "Check",
     "ColumnSkew",
     "ContractColumn",
@@ -42,12 +51,15 @@ __all__ = [
     "Deployment",
     "EndpointSpec",
     "EndpointState",
+    "EvaluationReport",
     "Event",
     "Evidence",
     "Execution",
     "ExecutionStatus",
     "Failure",
+    "FeatureImportance",
     "Label",
+    "MeasuredMetric",
     "ModelState",
     "ModelVersion",
     "OutlierFinding",
@@ -58,6 +70,7 @@ __all__ = [
     "Run",
     "RunStatus",
     "Runtime",
+    "SegmentMetric",
     "Signal",
     "Snapshot",
     "SourceState",
@@ -66,4 +79,5 @@ __all__ = [
     "ValidationReport",
     "ValueSkew",
     "Verdict",
+    "WorseSlice",
 ]
