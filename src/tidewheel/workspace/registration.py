@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext, suppress
 
-from tidewheel.core.errors import DefinitionError, NotFoundError
+from tidewheel.core.errors import DefinitionError, NotFoundError, TidewheelError
 from tidewheel.core.records import Artifact, Execution, ModelState, ModelVersion, Run, Snapshot, Verdict
 from tidewheel.model_registry import ModelRegistry
 from tidewheel.pipeline import Plan
 from tidewheel.workspace.declaration import ModelDeclaration
+from tidewheel.workspace.model_card import model_card
 from tidewheel.workspace.served_features import served_definitions
 from tidewheel.workspace.snapshot_artifact import TABLE_TYPE
 from tidewheel.workspace.stores import Stores
@@ -66,6 +67,8 @@ def _register(
         version = registry.judge_again(
             version, verdict_digest=verdict_artifact.digest, state=state, reason=reason, event_id=run.event_id, at=at
         )
+    with suppress(TidewheelError):  # a version without its card is one; `tidewheel models card` says what is wrong
+        model_card(stores, version, lambda: stores.events.get(run.event_id))
     for snapshot in version.snapshots:  # also of a version that is known: a crash may have come before its tags
         with nullcontext() if is_new else suppress(NotFoundError):
             stores.tables.tag(snapshot.table, snapshot.snapshot_id, f"{model.name}-v{version.version}")

@@ -20,6 +20,7 @@ from tidewheel.workspace.cause import request_event
 from tidewheel.workspace.contracts import Contracts
 from tidewheel.workspace.features import Features
 from tidewheel.workspace.mirror import mirror_models
+from tidewheel.workspace.model_card import ModelCard, model_card
 from tidewheel.workspace.notebook import NotebookReads
 from tidewheel.workspace.project import Project
 from tidewheel.workspace.quarantine import QuarantineDesk
@@ -242,6 +243,16 @@ class Workspace:
         if model is not None and not versions:
             raise NotFoundError("model", model, known=self.stores.models.models())
         return versions
+
+    def model_card(self, model: str, version: int | None = None) -> ModelCard:
+        """The card of a version: `.to_markdown()`, `.to_html()`; by default of the champion, else of the newest one.
+
+        Raises:
+            NotFoundError: no such model or version.
+        """
+        versions = self.versions(model)
+        chosen = self.stores.models.get(model, version) if version else self.champion(model) or versions[0]
+        return model_card(self.stores, chosen, lambda: request_event(self.stores, model, {"version": chosen.version}))
 
     def champion(self, model: str) -> ModelVersion | None:
         """The version that is in production, None before the first promotion."""
