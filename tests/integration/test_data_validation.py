@@ -8,9 +8,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+import tidewheel
 from small_project import SmallProject
+from tidewheel.core.errors import NotFoundError
 from tidewheel.core.records import ValidationReport
 from tidewheel.loop import tick
+from tidewheel.pipeline import reference
+from tidewheel.steps.data_validation import data_validation
+
+pytestmark = pytest.mark.timeout(300)  # several runs, each with processes of its own
 
 PROJECT = """
 import pandas as pd
@@ -87,10 +93,6 @@ class Project(SmallProject):
         with self.open() as workspace:
             return workspace.submit(pipeline)
 
-    def promote(self):
-        with self.open() as workspace:
-            workspace.promote("delay", 1)
-
     def declare(self, **changes):
         (self.folder / "small.py").write_text(source(**changes))
 
@@ -107,27 +109,20 @@ def report_of(run) -> ValidationReport:
     return report
 
 
-def test_before_the_first_champion_rows_are_held_against_the_first_ones(project):
+@pytest.mark.slow
+def test_the_reference_follows_the_champion_and_moved_values_ask_for_retraining(project):
     project.add(rows(2000))
-    run = project.run()
-    report = report_of(run)
-    assert report.reference.row_count == 2000
-    assert report.reference.version is None
-    assert report.skew.row_count == 2000
-    assert not report.skew.moved
-    assert report.kept_count == report.row_count == 4000
+    first = report_of(project.run())
+    assert (first.reference.version, first.reference.row_count, first.skew.row_count) == (None, 2000, 2000)
+    assert not first.skew.moved
+    assert first.kept_count == first.row_count == 4000
     with project.open() as workspace:
-        assert workspace.signals() == []
-        assert str(workspace.run("latest")["reference-readings"].outputs["output"].load()).startswith("readings@")
+        assert workspace.signals() == []  # without a champion there is nothing to be retrained
+        workspace.promote("delay", 1)
 
-
-def test_a_champion_s_training_rows_are_the_reference_and_the_chain_says_so(project):
-    project.add(rows(2000))
-    project.run()
-    project.promote()
     project.add(rows(4000))
-    report = report_of(project.run())
-    assert (report.reference.version, report.reference.row_count, report.skew.row_count) == (1, 4000, 2000)
+    second = report_of(project.run())
+    assert (second.reference.version, second.reference.row_count, second.skew.row_count) == (1, 4000, 2000)
     with project.open() as workspace:
         (signal,) = workspace.signals()
         assert (signal.kind, signal.is_alarm, signal.version) == ("skew", False, 1)
@@ -136,54 +131,68 @@ def test_a_champion_s_training_rows_are_the_reference_and_the_chain_says_so(proj
         nouns = {link.noun: link for link in links}
         assert "delay v1, the champion, was trained on it" in nouns["reference"].text
         assert "6,000 of 6,000 rows kept" in nouns["validation"].text
-        for noun in ("reference", "validation"):
-            assert project.tidewheel(*nouns[noun].command.split()[1:])
-    project.run()
-    assert project.statuses()["data_validation"] == "cached"
+        reference = workspace.run("latest")["reference-readings"].outputs["output"].load()
+        assert reference.rows.row_count == reference.profile.row_count == 4000
+        assert reference.contract == workspace.contracts.get("readings")
+    assert "was trained on it" in project.tidewheel(*nouns["reference"].command.split()[1:])
 
-
-def test_moved_values_are_a_signal_and_do_not_stop_the_run(project):
-    project.run()
-    project.promote()
-    project.add(rows(2000, shift=1.0))
-    run = project.run()
-    assert run.status == "succeeded"
-    assert {column.column for column in report_of(run).skew.moved} == {"value", "other"}
-    said = project.tidewheel("signals")
-    assert "2 of 3 columns have moved since v1 was trained, which asks for retraining" in said
+    project.add(rows(6000, shift=1.0))
+    checked = project.run("checking")
+    assert checked.status == "succeeded"
+    assert {column.column for column in report_of(checked).skew.moved} == {"value", "other"}
+    assert "2 of 3 columns have moved since v1 was trained, which asks for retraining" in project.tidewheel("signals")
     assert "moved       value: distance" in project.tidewheel("show", "latest")
-
-
-def test_moved_values_that_no_training_answered_start_one(project):
-    project.run()
-    project.promote()
-    project.add(rows(2000, shift=1.0))
-    assert project.run("checking").status == "succeeded"
     with project.open() as workspace:
-        first, second = tick(workspace), tick(workspace)
-        assert len(first.runs) == 1
-        assert workspace.run(first.runs[0]).record.pipeline == "training"
-        assert second.runs == ()
+        first_tick, second_tick = tick(workspace), tick(workspace)
+        (retrained,) = first_tick.runs
+        assert workspace.run(retrained).record.pipeline == "training"
+        assert (second_tick.runs, second_tick.events) == ((), ())
 
 
-@pytest.mark.parametrize(
-    ("spoil", "told"),
-    [
-        pytest.param(lambda t: t.set_column(1, "kind", pa.array(["c"] * len(t))), "kind.domain", id="domain"),
-        pytest.param(lambda t: t.append_column("extra", pa.array([1] * len(t))), "'extra' is unexpected", id="extra"),
-    ],
-)
-def test_schema_skew_stops_with_the_findings(project, spoil, told):
-    spoiled = spoil(rows(2000))
+def test_schema_skew_stops_with_the_findings_as_data(project):
+    spoiled = rows(2000)
+    project.add(spoiled.set_column(1, "kind", pa.array(["c"] * len(spoiled))))
+    run = project.run("checking")
+    assert run.status == "stopped"
+    assert "kind.domain" in run.record.reason
+    report = report_of(run)
+    assert (report.kept_count, report.findings[0].count) == (0, 2000)
+    shown = project.tidewheel("show", "latest")
+    assert "stop        kind.domain" in shown
+    got = json.loads(project.tidewheel("get", "latest/data_validation.report"))
+    assert got["stops"] == list(report.stops)
+    assert got["findings"][0]["samples"][0]["kind"] == "c"
+
+    project.declare(kinds=("a", "b", "c"))  # people have looked, and released a fix
+    assert project.run("checking")["data_validation"].status == "succeeded"
+    assert project.run("checking")["data_validation"].status == "cached"
+
+    spoiled = rows(4000).append_column("extra", pa.array([1] * 2000))
     with project.open() as workspace:
         workspace.stores.tables.evolve("readings", spoiled.schema)
     project.add(spoiled)
-    run = project.run()
+    run = project.run("checking")
     assert run.status == "stopped"
-    assert told in run.record.reason
-    report = report_of(run)
-    assert report.stops
-    assert report.kept_count == 0
-    assert told in project.tidewheel("show", "latest")
-    got = json.loads(project.tidewheel("get", "latest/data_validation.report"))
-    assert got["stops"] == list(report.stops)
+    assert "column 'extra' is unexpected" in run.record.reason
+
+
+def test_a_check_of_the_project_s_own_runs_in_the_worker(project):
+    own = source().replace("pa.Column(float),\n", 'pa.Column(float, pa.Check(lambda v: v != 7, name="no seven")),\n')
+    (project.folder / "small.py").write_text(own)
+    spoiled = rows(2000)
+    project.add(spoiled.set_column(3, "other", pa.array([7.0] * 5 + spoiled["other"].to_pylist()[5:])))
+    report = report_of(project.run("checking"))
+    assert [(finding.rule, finding.count) for finding in report.findings] == [("other.no seven", 5)]
+    assert (report.row_count, report.kept_count) == (4000, 3995)
+    # Another contract is another reference, so nothing is taken over from before.
+    project.declare(between=(-99, 99))
+    assert report_of(project.run("checking")).findings == ()
+
+
+def test_in_a_notebook_a_reference_is_there_at_once(project):
+    with tidewheel.open(project.folder) as workspace:
+        past = reference("readings", model="delay")
+        report, kept = data_validation(workspace.table("readings").to_arrow(), past, time="id")
+        assert (past.source.version, report.skew.row_count, kept.num_rows) == (None, 0, 2000)
+        with pytest.raises(NotFoundError):
+            reference("raedings")

@@ -92,6 +92,9 @@ def test_two_snapshots_are_compared(workspace):
     found = workspace.analyze("flights", compare=first, target="delay")
     assert [column.name for column in found.comparison.moved] == ["delay"]
     assert "What has changed" in found.to_html()
+    spared = workspace.analyze("flights", compare=first, ignore=["delay"])
+    assert spared.comparison.moved == ()
+    assert "not judged: ignored" in spared.to_html()
 
 
 def test_a_table_without_rows_is_looked_at_and_an_unknown_one_told(workspace):
@@ -126,6 +129,9 @@ def test_the_command_speaks_json(workspace, project):
     assert [column["name"] for column in found["columns"]] == ["number", "carrier", "delay", "scheduled"]
     assert [one["name"] for one in found["comparison"]["columns"] if one["has_moved"]] == ["delay"]
     assert found["page"] == str(project / "page.html")
+    spared = call(project, "flights", "--compare", str(first), "--ignore", "delay", "--to", str(project / "page.html"))
+    assert "moved: nothing" in spared.output
+    assert "delay (ignored)" in spared.output
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,6 @@ from typing import Any
 
 from tidewheel.core.errors import NotFoundError
 from tidewheel.core.records import Artifact, Event, Execution, Run, SourceState, ValidationReport
-from tidewheel.workspace.references import load_artifact
-from tidewheel.workspace.skew_signals import reports_of
 from tidewheel.workspace.stores import Stores
 
 
@@ -48,6 +46,8 @@ class OutputView:
         if self.artifact.codec.startswith("champion/"):
             return self._load_champion()
         if self.artifact.codec.startswith("reference/"):
+            from tidewheel.workspace.references import load_artifact
+
             return load_artifact(self._stores, self.artifact)
         return self._stores.artifacts.load(self.artifact, as_type=as_type)
 
@@ -164,6 +164,8 @@ class RunView:
     @property
     def validations(self) -> list[ValidationReport]:
         """What data validation found in the rows that it read, also where it stopped the run."""
+        from tidewheel.workspace.skew_signals import reports_of
+
         executions = {one.record.node: one.record for one in self.executions}
         return [self._stores.artifacts.load(one, ValidationReport) for one in reports_of(executions)]
 

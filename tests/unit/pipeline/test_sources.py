@@ -6,12 +6,13 @@ import pytest
 
 from example_steps import anything, read_table, training
 from tidewheel.core.errors import DefinitionError
-from tidewheel.pipeline import champion, inside_step, is_inside_step, pipeline, set_resolver, sql, table
+from tidewheel.pipeline import champion, inside_step, is_inside_step, pipeline, reference, set_resolver, sql, table
 
 CALLS = {
     "table": lambda: table("flights"),
     "sql": lambda: sql("select 1"),
     "champion": lambda: champion("delay"),
+    "reference": lambda: reference("flights", model="delay"),
 }
 
 
@@ -26,6 +27,9 @@ class Workspace:
 
     def champion(self, model):
         return ("champion", model)
+
+    def reference(self, table, *, model=""):
+        return ("reference", table, model)
 
 
 @pytest.fixture
@@ -53,6 +57,7 @@ def test_in_a_notebook_the_open_workspace_answers_at_once(workspace):
     assert table("flights", as_of=datetime(2013, 4, 1, tzinfo=UTC)) == ("table", "flights", "2013-04-01T00:00:00+00:00")
     assert sql("select $a", a=1) == ("sql", "select $a", {"a": 1})
     assert champion("delay") == ("champion", "delay")
+    assert reference("flights", model="delay") == ("reference", "flights", "delay")
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
@@ -82,3 +87,17 @@ def test_a_moment_is_kept_as_text():
         return anything(table("flights", as_of=datetime(2013, 4, 1, tzinfo=UTC)))
 
     assert flow().nodes[0].arguments["as_of"] == "2013-04-01T00:00:00+00:00"
+
+
+def test_a_reference_is_a_node_of_its_own():
+    @pipeline
+    def flow():
+        return anything(reference("flights", model="delay"))
+
+    node = flow().nodes[0]
+    assert (node.id, node.kind, node.arguments) == (
+        "reference-flights",
+        "reference",
+        {"name": "flights", "model": "delay"},
+    )
+    assert "reference-flights" in flow().to_mermaid()

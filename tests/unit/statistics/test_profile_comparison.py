@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 import scipy.stats
 
+from tidewheel.core.errors import NotFoundError
 from tidewheel.statistics import Profile, compare_profiles
 from tidewheel.statistics.cells import cells_of
 from tidewheel.statistics.distance import jensen_shannon, kolmogorov_smirnov, wasserstein
@@ -104,6 +105,16 @@ def test_times_and_identifiers_move_by_nature():
     assert [column.is_judged for column in found.columns] == [False, False]
     assert found.columns[0].ks > 0.4
     assert not found.moved
+
+
+def test_an_ignored_column_is_measured_but_not_judged_and_leaves_the_level_to_the_others():
+    before, after = profile(month=[1] * 500, x=[1, 2] * 250), profile(month=[2] * 500, x=[1, 2] * 250)
+    assert [column.name for column in compare_profiles(before, after).moved] == ["month"]
+    month, x = compare_profiles(before, after, ignore=["month"]).columns
+    assert (month.jensen_shannon, month.exemption, month.has_moved) == (1.0, "ignored", False)
+    assert (x.exemption, x.is_judged, x.p_adjusted) == ("", True, x.p_value)
+    with pytest.raises(NotFoundError, match="mnth"):
+        compare_profiles(before, after, ignore=["mnth"])
 
 
 def test_changed_schemas_are_told():
