@@ -82,6 +82,8 @@ def fault(*, mode: str = "none", number: int = 1) -> int:
         raise KeyboardInterrupt
     if mode == "stop":
         raise StopRun("nothing new")
+    if mode == "stop with findings":
+        raise StopRun("nothing new", outputs={"output": 7, "undeclared": 8})
     if mode == "wrong type":
         return "text"
     if mode == "nothing":
@@ -328,6 +330,14 @@ def test_a_step_that_stops_the_run_is_neither_failed_nor_succeeded(workspace):
     run = workspace.submit("faulty", mode="stop")
     assert (run.status, run["fault"].status, run["add"].status) == ("stopped", "stopped", "skipped")
     assert "nothing new" in run.record.reason
+
+
+def test_a_step_that_stops_hands_out_what_it_declares_and_none_of_it_is_reused(workspace):
+    run = workspace.submit("faulty", mode="stop with findings")
+    assert (run.status, run["fault"].status) == ("stopped", "stopped")
+    assert {name: run["fault"].outputs[name].load() for name in run["fault"].outputs} == {"output": 7}
+    assert "'undeclared', which it does not declare" in run["fault"].log
+    assert workspace.submit("faulty", mode="stop with findings")["fault"].status == "stopped"
 
 
 def test_a_step_that_hangs_is_ended_with_all_that_it_started_and_the_rest_goes_on(workspace, tmp_path):

@@ -23,6 +23,8 @@ from tidewheel.steps.outliers import Judged, clip_column, judge_column
 from tidewheel.steps.reference import Reference
 from tidewheel.steps.value_skew import value_skew
 
+NOTHING_LEFT = "no row is left after quarantine"
+
 
 class DataValidation(NamedTuple):
     """The outputs of the step.
@@ -92,6 +94,8 @@ def data_validation(
     report = ValidationReport(reference=reference.source, row_count=rows.num_rows, findings=checked.findings)
     if stops := checked.stops:
         raise _stopped(report, stops)
+    if not checked.rows.num_rows:
+        raise _stopped(report, [NOTHING_LEFT])
     ignored = {*ignore, *_exempt(reference, rows.column_names)}
     skew = value_skew(
         rows,
@@ -124,7 +128,7 @@ def _conclude(
     if leaving:
         rows = rows.filter(pa.array(~np.logical_or.reduce(leaving)))
     if not rows.num_rows:
-        raise _stopped(report, ["no row is left after quarantine"])
+        raise _stopped(report, [NOTHING_LEFT])
     return DataValidation(replace(report, kept_count=rows.num_rows, clipped_count=clipped), rows)
 
 

@@ -113,10 +113,14 @@ def clip_column(rows: pa.Table, finding: OutlierFinding) -> pa.Table:
     if not pt.is_floating(field.type):
         low, high = math.ceil(low), math.floor(high)
     numbers = rows[finding.rule]
-    limits = [pa.scalar(one).cast(field.type) for one in (low, high)]
-    clipped = pc.if_else(pc.less(numbers, limits[0]), limits[0], numbers)
-    clipped = pc.if_else(pc.greater(numbers, limits[1]), limits[1], clipped)
-    return rows.set_column(at, field, clipped)
+    # A limit beyond all numbers of the type cannot be said in it, and is not needed.
+    if finding.below:
+        limit = pa.scalar(low).cast(field.type)
+        numbers = pc.if_else(pc.less(numbers, limit), limit, numbers)
+    if finding.above:
+        limit = pa.scalar(high).cast(field.type)
+        numbers = pc.if_else(pc.greater(numbers, limit), limit, numbers)
+    return rows.set_column(at, field, numbers)
 
 
 def numbers_of(rows: pa.Table, column: str) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -15,16 +15,18 @@ class ValueSkew(Record, frozen=True, kw_only=True, tag="value_skew"):
 
     Attributes:
         name: unique among a model's triggers.
+        monitor: whose alarms count.
     """
 
     name: str = "value skew"
+    monitor: str = "data validation"
 
     def fire(self, signal: Signal, pipeline: str, now: datetime) -> Event | None:
         """The event of a signal, None when it is about something else, no alarm, or answered already.
 
         The event's key is made from the signal's, so firing again gives the same event.
         """
-        if signal.kind != "skew" or not signal.is_alarm or signal.numbers.get("retrained_by"):
+        if signal.monitor != self.monitor or not signal.is_alarm or signal.numbers.get("retrained_by"):
             return None
         return Event(
             id=new_id(),

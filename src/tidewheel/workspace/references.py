@@ -85,7 +85,7 @@ def _snapshot(stores: Stores, table: str, model: str) -> tuple[Snapshot, int | N
     if first is None:
         raise NotFoundError("first row of table", table, next_step=f"add rows with `tidewheel ingest {table} FILE`")
     if version is not None:
-        return first, version, f"the first rows of the table: {model} v{version}, the champion, was not trained on it"
+        return first, None, f"the first rows of the table: {model} v{version}, the champion, was not trained on it"
     return first, None, "the first rows of the table" + (f": {model} has no champion yet" if model else "")
 
 

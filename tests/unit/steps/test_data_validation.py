@@ -173,6 +173,16 @@ def test_a_quarantine_that_leaves_no_row_stops(against):
     reference = against(pa.table({"n": range(1000)}))
     limit = ColumnLimit("n", policy="quarantine", quantile=0.01)
     assert "no row is left" in stopped(pa.table({"n": [9999] * 50}), reference, limits=(limit,)).stops[0]
+    ruled = against(numbers(), rules=[rule("range", "quarantine", min=100.0)])
+    assert "no row is left" in stopped(numbers(seed=1), ruled, detector=RowDetector()).stops[0]
+
+
+def test_whole_numbers_are_clipped_also_where_a_limit_is_beyond_their_type(against):
+    past = pa.table({"n": pa.array(range(-50, 51), pa.int64())})
+    rows = pa.table({"n": [2**62, -(2**62), 3]})
+    for mads, expected in ((1e30, [2**62, -(2**62), 3]), (2.0, [50, -50, 3])):
+        limit = ColumnLimit("n", policy="clip", mads=mads)
+        assert data_validation(rows, against(past), limits=(limit,))[1]["n"].to_pylist() == expected
 
 
 def test_false_alarms_stay_at_the_promised_rate_over_all_columns_together(against):

@@ -40,8 +40,8 @@ def test_an_alarm_starts_the_pipeline_and_the_same_alarm_is_the_same_event():
 
 @pytest.mark.parametrize(
     "changes",
-    [{"is_alarm": False}, {"kind": "performance"}, {"numbers": {"retrained_by": "1m7y"}}],
-    ids=["no alarm", "another kind", "answered"],
+    [{"is_alarm": False}, {"monitor": "performance"}, {"numbers": {"retrained_by": "1m7y"}}],
+    ids=["no alarm", "another monitor", "answered"],
 )
 def test_what_needs_no_training_starts_none(changes):
     assert ValueSkew().fire(msgspec.structs.replace(SIGNAL, **changes), "training", AT) is None

@@ -18,7 +18,8 @@ class ReferenceSource(Record, frozen=True, kw_only=True):
         snapshot_digest, row_count: its content.
         profile_digest: the artifact with its profile.
         contract_digest: of the contract of today; empty when the project declares none.
-        model, version: the champion that was trained on the snapshot; empty and None when there is none.
+        model: whose champion was asked for; empty when nobody's was.
+        version: that champion, when it was trained on the snapshot; else None.
         reason: why this snapshot, in words.
     """
 
