@@ -73,7 +73,7 @@ def find_slices(
     *,
     limit: float = 0.0,
     level: float = 0.05,
-    least_share: float = 0.01,
+    least_share: float = 0.005,
     most: int = 5,
     flips: int = 1000,
     seed: int = 0,

@@ -16,7 +16,7 @@ from tidewheel.statistics.gain import measured_interval
 from tidewheel.statistics.metric_table import metric_of
 from tidewheel.statistics.scored import Scored
 from tidewheel.steps.gate_rows import SHOWN, GateRows, known
-from tidewheel.steps.scoring import numbers_of
+from tidewheel.steps.scoring import numbers_of, times_of
 
 
 def floor_checks(rows: GateRows) -> list[Check]:
@@ -102,7 +102,7 @@ def _last(baseline: Baseline, rows: GateRows) -> Numbers:
     missing = [column for column in (gate.time, *baseline.by) if column not in frame.columns]
     if missing:
         raise SchemaMismatchError(f"the test rows have no column {', '.join(map(repr, missing))}")
-    asked = pd.to_datetime(frame[gate.time], utc=True)
+    asked = times_of(frame[gate.time], gate.time)
     keys = pd.factorize(pd.MultiIndex.from_frame(frame[list(baseline.by)]))[0] if baseline.by else np.zeros(len(frame))
     table = pd.DataFrame(
         {"at": asked.to_numpy(), "key": keys, "place": np.arange(len(frame)), "truth": rows.ours.truth}

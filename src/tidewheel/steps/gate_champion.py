@@ -14,7 +14,7 @@ from tidewheel.model_package import Champion, Signature
 from tidewheel.model_package.signature import Field
 from tidewheel.statistics.scored import Scored
 from tidewheel.steps.gate_rows import GateRows
-from tidewheel.steps.scoring import fitting_rows, said_by
+from tidewheel.steps.scoring import fitting_rows, said_by, times_of
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _newer(rows: GateRows, champion: Champion) -> tuple[NDArray[np.bool_], Check
     if champion.trained_until is None:
         told = f"the training rows of {name_of(champion)} are not recorded, so overlap cannot be told"
         return everything, Check(name=name, passed=True, row_count=len(everything), message=told)
-    at = pd.to_datetime(rows.frame[rows.gate.time], utc=True)
+    at = times_of(rows.frame[rows.gate.time], rows.gate.time)
     is_newer = (at > champion.trained_until).to_numpy()
     count, old = int(is_newer.sum()), int((~is_newer).sum())
     message = f"{count:,} rows are newer than the training rows of {name_of(champion)}"

@@ -10,6 +10,7 @@ from tidewheel.core.digest import digest_bytes
 from tidewheel.core.errors import SchemaMismatchError
 from tidewheel.core.records import Check, TrainingRows
 from tidewheel.pipeline.gate import Gate
+from tidewheel.steps.scoring import times_of
 
 
 def training_rows(train: pd.DataFrame, gate: Gate) -> TrainingRows:
@@ -21,7 +22,7 @@ def training_rows(train: pd.DataFrame, gate: Gate) -> TrainingRows:
     until = None
     if gate.time:
         _require(train, (gate.time,), "the training rows")
-        moments = pd.to_datetime(train[gate.time], utc=True).dropna()
+        moments = times_of(train[gate.time], gate.time).dropna()
         until = moments.max().ceil("us").to_pydatetime() if len(moments) else None
     keys = ""
     if gate.key:

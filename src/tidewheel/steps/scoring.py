@@ -61,6 +61,20 @@ def numbers_of(values: pd.Series, name: str) -> Numbers:
     return numbers
 
 
+def times_of(values: pd.Series, name: str) -> pd.Series:
+    """A column as times in UTC; those without a zone are taken as UTC, missing ones stay missing.
+
+    Raises:
+        SchemaMismatchError: it holds no times.
+    """
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        raise SchemaMismatchError(f"column {name!r} of type {values.dtype} holds no times")
+    try:
+        return pd.to_datetime(values, utc=True)
+    except (TypeError, ValueError):
+        raise SchemaMismatchError(f"column {name!r} of type {values.dtype} holds no times") from None
+
+
 def said_by(package: Package, rows: pd.DataFrame, problem: Problem, classes: tuple[int | str, ...] = ()) -> Numbers:
     """What a package answers to rows.
 

@@ -114,6 +114,7 @@ def table(source: np.random.Generator, rows: int) -> pd.DataFrame:
     ("planted", "words"),
     [
         (lambda rows: rows["carrier"] == "F", "carrier = F"),
+        (lambda rows: (rows["carrier"] == "F") & (rows["port"] == "JFK"), "port = JFK and carrier = F"),  # 1.3 %
         (lambda rows: rows["miles"] >= rows["miles"].quantile(0.95), "miles >= "),
         (lambda rows: (rows["port"] == "JFK") & (rows["hour"] >= rows["hour"].quantile(0.95)), "port = JFK and hour"),
         (lambda rows: rows["wind"].isna() & (rows["port"] == "LGA"), "port = LGA and wind is missing"),

@@ -227,6 +227,17 @@ def test_rows_that_the_champion_was_all_trained_on_judge_nothing():
     assert "no test row is newer" in check(verdict, "better than champion").message
 
 
+@pytest.mark.parametrize("times", [1.5, "yesterday-ish"])
+def test_a_time_that_is_none_is_a_failed_check(times):
+    test, until = flights().assign(at=times), datetime(2013, 6, 1, tzinfo=UTC)
+    verdict = judged(packaged("left", "right"), with_(time="at"), test=test, champion=packaged("left"), until=until)
+    assert "'at'" in check(verdict, "better than champion").message
+    assert "holds no times" in check(verdict, "better than champion").message
+    by_last = judged(packaged("left"), with_(time="at", baseline=Baseline.last("port")), test=test, train=test)
+    assert "holds no times" in check(by_last, "better than baseline").message
+    assert "holds no times" in check(by_last, "training rows").message
+
+
 def test_a_champion_whose_training_is_unknown_is_told():
     verdict = judged(packaged("left", "right"), with_(time="at"), champion=packaged("left"))
     assert "overlap cannot be told" in check(verdict, "newer than the champion's training").message
