@@ -20,6 +20,7 @@ CONFIG = """
 [project]
 name = "toy"
 modules = ["toy"]
+exclude = ["data"]
 
 [workspace]
 clock = "virtual"
