@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tidewheel.core.records.model_version import TRANSITIONS
+
 from source_tree import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -68,3 +70,11 @@ def test_each_declared_dependency_is_resolved_with_a_hash():
         text = (ROOT / f"requirements/{file}.txt").read_text(encoding="utf-8")
         resolved = set(re.findall(r"^([a-z0-9-]+)(?:\[[a-z,-]+\])?==[^\n]*\\\n    --hash=sha256:", text, re.MULTILINE))
         assert {re.match(r"[a-z0-9-]+", one).group() for one in declared} <= resolved
+
+
+def test_the_page_on_models_states_the_transitions_of_the_code():
+    page = (ROOT / "docs/models.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|$", page, re.MULTILINE)
+    assert {state: set(re.findall(r"`(\w+)`", told)) for state, told in rows} == {
+        state: set(found) for state, found in TRANSITIONS.items()
+    }

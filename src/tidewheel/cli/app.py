@@ -37,7 +37,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "why-rerun": ("runs", "tell why a step was carried out again"),
     },
     "Models": {
-        "models": ("models", "list models, or one model's versions"),
+        "models": ("models", "list models and versions, look at them, decide about them"),
         "promote": ("models", "make a version the champion"),
         "rollback": ("models", "make the previous champion the champion again"),
         "deploy": ("serving", "bring a model to an endpoint"),

@@ -1,48 +1,53 @@
-"""Commands about models and their versions."""
+"""Commands about models: the group `models`, and which version is in production."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+from typing import Any
 
 import click
 
 from tidewheel.cli.command import command, opened
-from tidewheel.cli.output import format_cell, print_json, print_table
+from tidewheel.cli.output import print_json
+
+COMMANDS = {
+    "list": "model_versions",
+    "show": "model_versions",
+    "compare": "model_versions",
+    "state": "model_changes",
+    "alias": "model_changes",
+    "card": "model_card",
+    "delete": "model_changes",
+}
+"""The modules of the commands of `tidewheel models`, each imported when it is called."""
 
 
-@command("models", example="tidewheel models flight-delay")
-@click.argument("model", required=False)
-def models_command(model: str | None, as_json: bool) -> None:
-    """List the models that have versions, or the versions of MODEL."""
-    with opened() as workspace:
-        versions = workspace.versions(model)
-        champions = {name: workspace.champion(name) for name in {one.model for one in versions}}
-        numbers = {name: one.version if one else None for name, one in champions.items()}
-        if as_json:
-            print_json({"champions": numbers, "versions": versions})
-            return
-        rows = [
-            (
-                one.model,
-                f"v{one.version}",
-                "champion" if numbers[one.model] == one.version else "",
-                one.state,
-                one.at,
-                one.run_id,
-                _main_metric(one.metrics),
-                one.reason[:90],
-            )
-            for one in versions
-        ]
-        columns = ("model", "version", "alias", "state", "registered", "run", "metric", "reason")
-        print_table(columns, rows, empty="no version yet: run the pipeline of a declared Model")
-        for finding in workspace.check_models(model):
-            click.secho(str(finding), fg="red")
+class ModelsGroup(click.Group):
+    """`models`, `models NAME` and its commands; a model named like a command is listed by `models list NAME`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        words = [arg for arg in args if not arg.startswith("-")]
+        if not {"--help", "-h"}.intersection(args) and (not words or words[0] not in COMMANDS):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        found: click.Command = getattr(
+            importlib.import_module(f"tidewheel.cli.{COMMANDS[cmd_name]}"), f"{cmd_name}_command"
+        )
+        return found
 
 
-def _main_metric(metrics: Mapping[str, float | None]) -> str:
-    name = next(iter(sorted(metrics, key=lambda one: one != "roc_auc")), "")
-    return f"{name} {format_cell(metrics[name])}" if name else ""
+models_command: Any = ModelsGroup(
+    "models",
+    help="List models and their versions (`tidewheel models NAME`), look at them, and decide about them.",
+    epilog="Example:  tidewheel models flight-delay",
+)
 
 
 @command("promote", example="tidewheel promote flight-delay 2")

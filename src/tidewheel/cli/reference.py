@@ -17,6 +17,7 @@ ALSO = {
     "run": (1, 4, 130),
     "resume": (1, 4, 130),
     "cancel": (1,),
+    "models": (5,),
     "promote": (5,),
     "rollback": (5,),
     "deploy": (1,),

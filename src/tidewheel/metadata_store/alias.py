@@ -7,9 +7,11 @@ from datetime import datetime
 
 from tidewheel.core.clock import utc_now
 from tidewheel.core.errors import ConflictError, NotFoundError
+from tidewheel.core.records import ModelState
 from tidewheel.core.records.record import Record
 from tidewheel.metadata_store.connection import Connection
 from tidewheel.metadata_store.database import Database
+from tidewheel.metadata_store.model import StateChange, change_state, hold_version
 from tidewheel.metadata_store.statements import insert, insert_new, where
 
 _CURRENT = "SELECT version FROM model_alias WHERE model = :model AND alias = :alias"
@@ -17,6 +19,7 @@ _SWAP = """
     UPDATE model_alias SET version = :to_version
     WHERE model = :model AND alias = :alias AND version = :expected
 """
+_REMOVE = "DELETE FROM model_alias WHERE model = :model AND alias = :alias AND version = :expected"
 _ALL = "SELECT model, alias, version FROM model_alias ORDER BY model, alias"
 _VERSIONS = "SELECT version FROM model_version WHERE model = :model ORDER BY version"
 
@@ -25,8 +28,8 @@ class AliasMove(Record, frozen=True, kw_only=True):
     """One move of an alias.
 
     Attributes:
-        from_version: where it pointed; None for the first move. The pointer for rollback and re-scoring.
-        to_version: where it points since.
+        from_version: where it pointed; None when it was not there. The pointer for rollback and re-scoring.
+        to_version: where it points since; None when it was removed.
         event_id: the cause.
         reason: why, in one line.
         at, recorded_at: workspace clock; wall clock.
@@ -35,7 +38,7 @@ class AliasMove(Record, frozen=True, kw_only=True):
     model: str
     alias: str
     from_version: int | None
-    to_version: int
+    to_version: int | None
     event_id: str
     reason: str
     at: datetime
@@ -63,6 +66,7 @@ class AliasStore:
         event_id: str,
         reason: str,
         at: datetime,
+        retires: str = "",
     ) -> AliasMove:
         """Points an alias to another version; on the disk when this returns.
 
@@ -75,9 +79,10 @@ class AliasStore:
             event_id: the cause.
             reason: why, in one line.
             at: workspace clock.
+            retires: why the version that it leaves retires, in the same transaction; empty when that keeps its state.
 
         Raises:
-            ConflictError: it points elsewhere.
+            ConflictError: it points elsewhere, or the version is deleted.
             NotFoundError: the model has no such version.
         """
         move = AliasMove(
@@ -91,14 +96,37 @@ class AliasStore:
             recorded_at=utc_now(),
         )
         with self._database.write("decision") as connection:
-            _check_version(connection, model, to_version)
+            # In the order of their numbers: two that move between the same versions never wait for each other.
+            both = sorted({to_version, expected if retires and expected else to_version})
+            states = {one: hold_version(connection, model, one) for one in both}
+            _check_version(connection, model, to_version, states[to_version])
             if not _swap(connection, model, alias, expected, to_version):
-                now = _current(connection, model, alias)
-                raise ConflictError(
-                    f"alias {alias!r} of model {model!r} points to {_name(now)}, not to {_name(expected)}",
-                    next_step="look at the new version, then decide again",
-                )
-            insert(connection, "model_alias_move", {"model": model, "alias": alias, "record": move.to_json().decode()})
+                raise _conflict(connection, model, alias, expected)
+            if retires and expected is not None and states[expected] != "retired":
+                change_state(connection, model, expected, StateChange("retired", retires, event_id, at))
+            _append(connection, move)
+        return move
+
+    def remove(self, model: str, alias: str, *, expected: int, event_id: str, reason: str, at: datetime) -> AliasMove:
+        """Takes an alias away that points to the expected version; on the disk when this returns, history included.
+
+        Raises:
+            ConflictError: it points elsewhere, or to nothing.
+        """
+        move = AliasMove(
+            model=model,
+            alias=alias,
+            from_version=expected,
+            to_version=None,
+            event_id=event_id,
+            reason=reason,
+            at=at,
+            recorded_at=utc_now(),
+        )
+        with self._database.write("decision") as connection:
+            if not connection.execute(_REMOVE, model=model, alias=alias, expected=expected).rowcount:
+                raise _conflict(connection, model, alias, expected)
+            _append(connection, move)
         return move
 
     def history(self, model: str, alias: str | None = None) -> Sequence[AliasMove]:
@@ -127,9 +155,27 @@ def _swap(connection: Connection, model: str, alias: str, expected: int | None, 
     return done.rowcount == 1
 
 
-def _check_version(connection: Connection, model: str, version: int) -> None:
-    versions = connection.scalars(_VERSIONS, model=model)
-    if version not in versions:
+def _append(connection: Connection, move: AliasMove) -> None:
+    row = {"model": move.model, "alias": move.alias, "record": move.to_json().decode()}
+    insert(connection, "model_alias_move", row)
+
+
+def _conflict(connection: Connection, model: str, alias: str, expected: int | None) -> ConflictError:
+    now = _current(connection, model, alias)
+    return ConflictError(
+        f"alias {alias!r} of model {model!r} points to {_name(now)}, not to {_name(expected)}",
+        next_step="look at the new version, then decide again",
+    )
+
+
+def _check_version(connection: Connection, model: str, version: int, state: ModelState | None) -> None:
+    if state == "deleted":
+        raise ConflictError(
+            f"version {version} of model {model!r} is deleted",
+            next_step="choose another version; a run that makes the same package brings it back",
+        )
+    if state is None:
+        versions = connection.scalars(_VERSIONS, model=model)
         known = ", ".join(str(number) for number in versions[-12:])
         raise NotFoundError(
             "version",

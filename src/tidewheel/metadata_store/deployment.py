@@ -14,6 +14,7 @@ from tidewheel.core.records.deployment import Role
 from tidewheel.core.records.record import Record
 from tidewheel.metadata_store.connection import Connection
 from tidewheel.metadata_store.database import Database
+from tidewheel.metadata_store.model import hold_version
 from tidewheel.metadata_store.statements import get_by_prefix, insert, insert_new, where
 
 _IN_SLOT = "WHERE place = :place AND endpoint = :endpoint AND role = :role"
@@ -62,12 +63,17 @@ class DeploymentStore:
             reason: why, in one line.
 
         Raises:
-            ConflictError: another one is active.
+            ConflictError: another one is active, or the version is deleted.
         """
         deployment = msgspec.structs.replace(deployment, is_active=True)
         slot = {"place": deployment.place, "endpoint": deployment.endpoint, "role": deployment.role}
         row = {"id": deployment.id, "place": deployment.place, "endpoint": deployment.endpoint}
         with self._database.write("decision") as connection:
+            if hold_version(connection, deployment.model, deployment.version) == "deleted":
+                raise ConflictError(
+                    f"version {deployment.version} of model {deployment.model!r} is deleted",
+                    next_step="deploy another version",
+                )
             insert(connection, "deployment", {**row, "record": deployment.to_json().decode()})
             if expected is None:
                 swapped = insert_new(connection, "active_deployment", {**slot, "deployment_id": deployment.id})

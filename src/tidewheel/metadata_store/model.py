@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from tidewheel.core.clock import utc_now
-from tidewheel.core.errors import ConflictError, NotFoundError
-from tidewheel.core.records import ModelState, ModelVersion
+from tidewheel.core.errors import ConflictError, NotFoundError, ProtectedError
+from tidewheel.core.records import Deployment, ModelState, ModelVersion
+from tidewheel.core.records.model_version import TRANSITIONS
 from tidewheel.core.records.record import Record
 from tidewheel.metadata_store.connection import Connection, Row
 from tidewheel.metadata_store.database import Database
@@ -22,6 +23,12 @@ _READ = "SELECT state, record FROM model_version WHERE model = :model AND versio
 _CHANGE = """
     UPDATE model_version SET state = :state, run_id = :run_id, record = :record
     WHERE model = :model AND version = :version
+"""
+_ALIASES = "SELECT alias FROM model_alias WHERE model = :model AND version = :version ORDER BY alias"
+_DEPLOYED = """
+    SELECT deployment.record FROM deployment
+    JOIN active_deployment AS active ON active.deployment_id = deployment.id
+    ORDER BY active.place, active.endpoint, active.role
 """
 _FILTERS = ("model = :model", "package_digest = :package_digest", "run_id = :run_id")
 
@@ -145,22 +152,30 @@ class ModelStore:
             verdict_digest: the verdict that the new state rests on; None to keep the one there is.
 
         Raises:
-            ConflictError: it is not in the expected state.
+            ConflictError: it is not in the expected state, or none of `TRANSITIONS` leads to the new one.
             NotFoundError: there is no such version.
         """
         self.get(name, version)
         with self._database.write("decision") as connection:
+            change = StateChange(state, reason, event_id, at, verdict_digest)
+            return change_state(connection, name, version, change, expected=expected)
+
+    def delete(self, name: str, version: int, reason: str, event_id: str, at: datetime) -> ModelVersion:
+        """Marks a version as deleted; its row, its history and what names it stay. Atomic: look and change together.
+
+        One that is deleted already stays as it is.
+
+        Raises:
+            ProtectedError: an alias points to it, or it is deployed; nothing was changed.
+            NotFoundError: there is no such version.
+        """
+        known = self.get(name, version)
+        with self._database.write("decision") as connection:
             row = _read(connection, name, version, is_held=True)
-            assert row is not None, "versions are never deleted"
-            before, record = row
-            if expected is not None and before != expected:
-                raise ConflictError(f"version {version} of model {name!r} is {before!r}, not {expected!r}")
-            known = ModelVersion.from_json(record)
-            digest = known.verdict_digest if verdict_digest is None else verdict_digest
-            changed = msgspec.structs.replace(known, state=state, reason=reason, verdict_digest=digest)
-            connection.execute(_CHANGE, model=name, version=version, **_row(changed))
-            _append(connection, changed, before, event_id, at)
-        return changed
+            if row is not None and row[0] == "deleted":
+                return known
+            _check_unneeded(connection, name, version)
+            return change_state(connection, name, version, StateChange("deleted", reason, event_id, at, None))
 
     def set_features(self, name: str, version: int, features: tuple[dict[str, Any], ...]) -> ModelVersion:
         """Changes the definitions of views that a version is served with. Atomic.
@@ -191,6 +206,66 @@ class ModelStore:
         sql = f"SELECT record FROM model_version {where(given, *_FILTERS)} ORDER BY model, version DESC"
         with self._database.read() as connection:
             return [ModelVersion.from_json(record) for record in connection.scalars(sql, **given)]
+
+
+class StateChange(NamedTuple):
+    """What a version becomes, why, by which event and when; and the verdict that it rests on, None for the old one."""
+
+    state: ModelState
+    reason: str
+    event_id: str
+    at: datetime
+    verdict_digest: str | None = None
+
+
+def change_state(
+    connection: Connection, name: str, version: int, change: StateChange, *, expected: ModelState | None = None
+) -> ModelVersion:
+    """Changes a version's state and writes the history, inside a transaction of the caller.
+
+    Raises:
+        ConflictError: it is not in the expected state, or none of `TRANSITIONS` leads to the new one.
+    """
+    row = _read(connection, name, version, is_held=True)
+    assert row is not None, "rows of versions are never deleted"
+    before, record = row
+    if expected is not None and before != expected:
+        raise ConflictError(f"version {version} of model {name!r} is {before!r}, not {expected!r}")
+    if change.state != before and change.state not in TRANSITIONS[before]:
+        raise ConflictError(
+            f"version {version} of model {name!r} is {before}, from where it cannot become {change.state}",
+            next_step=f"it can become {', '.join(sorted(TRANSITIONS[before]))}",
+        )
+    known = ModelVersion.from_json(record)
+    digest = known.verdict_digest if change.verdict_digest is None else change.verdict_digest
+    changed = msgspec.structs.replace(known, state=change.state, reason=change.reason, verdict_digest=digest)
+    connection.execute(_CHANGE, model=name, version=version, **_row(changed))
+    _append(connection, changed, before, change.event_id, change.at)
+    return changed
+
+
+def hold_version(connection: Connection, name: str, version: int) -> ModelState | None:
+    """A version's state, which nobody changes until the caller's transaction ends; None when it does not exist."""
+    row = _read(connection, name, version, is_held=True)
+    return None if row is None else row[0]
+
+
+def _check_unneeded(connection: Connection, name: str, version: int) -> None:
+    """Refuses to let a version go to which an alias points, or that should answer somewhere."""
+    aliases = connection.scalars(_ALIASES, model=name, version=version)
+    if aliases:
+        raise ProtectedError(
+            f"version {version} of model {name!r} is its {' and '.join(aliases)}",
+            next_step=f"promote another version of {name} first"
+            if "champion" in aliases
+            else f"`tidewheel models alias {name} {aliases[0]} --remove` first",
+        )
+    for deployment in map(Deployment.from_json, connection.scalars(_DEPLOYED)):
+        if (deployment.model, deployment.version) == (name, version):
+            raise ProtectedError(
+                f"version {version} of model {name!r} is deployed at {deployment.endpoint!r} in {deployment.place}",
+                next_step=f"deploy another version, or `tidewheel undeploy {deployment.endpoint}`",
+            )
 
 
 def _row(version: ModelVersion) -> Columns:

@@ -20,6 +20,7 @@ from tidewheel.model_registry.mlflow_forms import form_of
 
 VERSION_TAG, STATE_TAG = "tidewheel.version", "tidewheel.state"
 ALIAS = "champion"
+_DELETED = "deleted"
 
 
 class MlflowVersions:
@@ -49,11 +50,15 @@ class MlflowVersions:
         name, key = version.model, f"{version.model}/{version.version}"
         self._ensure_model(name)
         found = self._find(name, version.version)
+        if version.state == "deleted":
+            self._take_away(found, key)
+            return
+        known = self._projections.find("model_version", key)
         if found is not None and not _has_files(found.source, self._client):
             self._tell(f"the files of {name} v{version.version} were gone")
             self._client.delete_model_version(name, found.version)
             found = None
-        elif found is None and self._projections.find("model_version", key) is not None:
+        elif found is None and known is not None and known.digest != _DELETED:
             self._tell(f"{name} v{version.version} had been deleted")
         if found is None:
             found = self._create(experiment, run_id, version)
@@ -61,6 +66,14 @@ class MlflowVersions:
         written = Projection(
             kind="model_version", key=key, digest=version.package.digest, external_id=str(found.version)
         )
+        if known != written:
+            self._projections.put(written)
+
+    def _take_away(self, found: Any, key: str) -> None:
+        """A version that was deleted here is not shown any more."""
+        if found is not None:
+            self._client.delete_model_version(found.name, found.version)
+        written = Projection(kind="model_version", key=key, digest=_DELETED, external_id="")
         if self._projections.find("model_version", key) != written:
             self._projections.put(written)
 
@@ -112,8 +125,10 @@ class MlflowVersions:
             "tidewheel.package": version.package.digest,
             "tidewheel.verdict": version.verdict_digest,
         }
+        # A server refuses a source that is not the model of this id; a store in a file would take it from the source.
+        model_id = uri.removeprefix("models:/")
         return self._client.create_model_version(
-            version.model, uri, run_id=run_id, tags=tags, description=version.reason
+            version.model, uri, run_id=run_id, tags=tags, description=version.reason, model_id=model_id
         )
 
     def _log(self, experiment: str, run_id: str, version: ModelVersion, tag: str) -> str:
@@ -142,7 +157,7 @@ class MlflowVersions:
 
 
 def _has_files(uri: str, client: mlflow.MlflowClient) -> bool:
-    """Whether a model's files are there, as far as this machine can look without fetching them."""
+    """Whether a model's files are there: looked for on this machine, asked of a server that keeps them itself."""
     location = uri
     if uri.startswith("models:/m-"):
         try:
@@ -150,6 +165,12 @@ def _has_files(uri: str, client: mlflow.MlflowClient) -> bool:
         except MlflowException:
             return False
     parts = urlsplit(location)
+    if parts.scheme == "mlflow-artifacts":
+        try:
+            listed = mlflow.artifacts.list_artifacts(artifact_uri=location)
+        except MlflowException:
+            return False
+        return any(Path(one.path).name == "MLmodel" for one in listed)
     if parts.scheme not in ("", "file"):
         return True
     return Path(unquote(parts.path), "MLmodel").is_file()

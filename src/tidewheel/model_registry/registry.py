@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -10,12 +11,14 @@ from typing import Any
 
 from tidewheel.artifact_store import LocalArtifactStore
 from tidewheel.core.clock import utc_now
-from tidewheel.core.errors import ConflictError, NotFoundError, ProtectedError, TidewheelError
+from tidewheel.core.errors import ConflictError, NotFoundError, ParameterError, ProtectedError, TidewheelError
 from tidewheel.core.records import Artifact, ModelState, ModelVersion, Run, Snapshot, Verdict
 from tidewheel.metadata_store import AliasStore, ModelStore
 from tidewheel.model_registry.finding import Finding
 
 CHAMPION = "champion"
+_GONE = ("retired", "deleted")
+_ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 
 
 class ModelRegistry:
@@ -50,7 +53,8 @@ class ModelRegistry:
         """Gives a package the model's next version number; one that is registered already keeps its own.
 
         The package is verified and forced to the disk first: a version exists only with its files. A version that is
-        registered already takes over the features: what was joined by them gave the same package.
+        registered already takes over the features: what was joined by them gave the same package. One that was deleted
+        and is made again comes back under its number, in the state that it would have now.
 
         Returns:
             The version, and whether it is new.
@@ -58,8 +62,6 @@ class ModelRegistry:
         Raises:
             ArtifactMissingError, ArtifactCorruptError: the package is not whole; nothing was registered.
         """
-        self._artifacts.verify(package)
-        self._artifacts.sync([package])
         champion = self._aliases.get(model, CHAMPION)
 
         def build(number: int) -> ModelVersion:
@@ -81,10 +83,18 @@ class ModelRegistry:
             )
 
         served = tuple(dict(one) for one in features)
-        version, is_new = self._models.register(model, package.digest, build)
-        if version.features != served:
-            version = self._models.set_features(model, version.version, served)
-        return version, is_new
+        with self._packages_held():
+            self._artifacts.verify(package)
+            self._artifacts.sync([package])
+            version, is_new = self._models.register(model, package.digest, build)
+            if version.state == "deleted":
+                told = f"made again by run {run.id}: {reason}"
+                self._models.set_state(
+                    model, version.version, state, told, run.event_id, at, verdict_digest=verdict_digest
+                )
+            if version.features != served:
+                self._models.set_features(model, version.version, served)
+        return self._models.get(model, version.version), is_new
 
     def judge_again(
         self,
@@ -153,14 +163,14 @@ class ModelRegistry:
             ConflictError: another promotion was first, its gate failed, or its verdict is about another champion.
         """
         chosen = self._models.get(model, version)
-        if not is_forced:
+        if not is_forced or chosen.state == "deleted":
             _check_state(chosen)
-            if verdict is not None and verdict.champion_version != expected:
-                raise ConflictError(
-                    f"the verdict of {model} v{version} compares it with {_name(verdict.champion_version)}, "
-                    f"but the champion is {_name(expected)}",
-                    next_step="run its pipeline again, so that the gate compares it with today's champion",
-                )
+        if not is_forced and verdict is not None and verdict.champion_version != expected:
+            raise ConflictError(
+                f"the verdict of {model} v{version} compares it with {_name(verdict.champion_version)}, "
+                f"but the champion is {_name(expected)}",
+                next_step="run its pipeline again, so that the gate compares it with today's champion",
+            )
         with self._packages_held():
             self._artifacts.verify(chosen.package)
             self._aliases.move(model, CHAMPION, version, expected=expected, event_id=event_id, reason=reason, at=at)
@@ -169,7 +179,7 @@ class ModelRegistry:
     def roll_back(self, model: str, *, event_id: str, reason: str, at: datetime) -> ModelVersion:
         """Makes the champion before this one the champion again; the left one retires, lest it be promoted again.
 
-        It retires first: whoever dies in between leaves a champion from which the same call rolls back.
+        Both happen in one transaction.
 
         Raises:
             NotFoundError: there was no champion before.
@@ -180,16 +190,18 @@ class ModelRegistry:
         previous = next(self._previous(model, current), None) if current is not None else None
         if current is None or previous is None:
             raise NotFoundError("previous champion of model", model, next_step=f"see `tidewheel models {model}`")
-        left, told = self._models.get(model, current), f"rolled back: {reason}"
         with self._packages_held():
             self._artifacts.verify(self._models.get(model, previous).package)
-            if left.state != "retired":
-                self._models.set_state(model, current, "retired", told, event_id, at)
-            try:
-                self._aliases.move(model, CHAMPION, previous, expected=current, event_id=event_id, reason=told, at=at)
-            except ConflictError as error:
-                self._models.set_state(model, current, left.state, f"not rolled back: {error.what}", event_id, at)
-                raise
+            self._aliases.move(
+                model,
+                CHAMPION,
+                previous,
+                expected=current,
+                event_id=event_id,
+                reason=f"rolled back: {reason}",
+                at=at,
+                retires=f"rolled back: {reason}",
+            )
         return self._models.get(model, previous)
 
     def check(self, model: str | None = None) -> list[Finding]:
@@ -197,6 +209,8 @@ class ModelRegistry:
         live = {name: version for (name, alias), version in self._aliases.all().items() if alias == CHAMPION}
         findings = []
         for version in self._models.list(model):
+            if version.state == "deleted":
+                continue
             try:
                 self._artifacts.verify(version.package)
             except TidewheelError as error:
@@ -210,20 +224,78 @@ class ModelRegistry:
                 )
         return findings
 
-    def delete_package(self, digest: str) -> None:
-        """Deletes a stored package that no live alias points to.
+    def set_state(
+        self, model: str, version: int, state: ModelState, *, event_id: str, reason: str, at: datetime
+    ) -> ModelVersion:
+        """Changes a version's state because a person says so; the gate's verdict stays what it is.
 
         Raises:
-            ProtectedError: an alias needs it; nothing was deleted.
+            ProtectedError: the champion would no longer be fit to be one.
+            ConflictError: no transition leads there, or it leads to or from `deleted`.
+            NotFoundError: there is no such version.
+        """
+        known = self._models.get(model, version)
+        if "deleted" in (state, known.state):
+            raise ConflictError(
+                f"{model} v{version} is {known.state} and cannot be set to {state}",
+                next_step="`tidewheel models delete` deletes; a run that makes the same package brings it back",
+            )
+        if state != "approved" and self._aliases.get(model, CHAMPION) == version:
+            raise ProtectedError(
+                f"{model} v{version} is the champion and cannot become {state}",
+                next_step=f"promote another version, or `tidewheel rollback {model}`",
+            )
+        return self._models.set_state(model, version, state, reason, event_id, at, expected=known.state)
+
+    def point(
+        self,
+        model: str,
+        alias: str,
+        version: int | None,
+        *,
+        expected: int | None,
+        event_id: str,
+        reason: str,
+        at: datetime,
+    ) -> None:
+        """Points an alias of a person's own choice to a version, which is then not deleted; or removes it.
+
+        Args:
+            version: None to remove the alias.
+            expected: where it must point now; None for nowhere.
+
+        Raises:
+            ParameterError: it is `champion`, which only promotion moves, or no name.
+            ConflictError: it points elsewhere.
+            ArtifactMissingError, ArtifactCorruptError: the version's package is not whole.
+        """
+        if alias == CHAMPION or not _ALIAS.fullmatch(alias):
+            raise ParameterError(
+                f"alias {alias!r} cannot be set",
+                next_step="`tidewheel promote` moves it" if alias == CHAMPION else "use letters, digits, '-', '_', '.'",
+            )
+        with self._packages_held():
+            if version is not None:
+                self._artifacts.verify(self._models.get(model, version).package)
+                self._aliases.move(model, alias, version, expected=expected, event_id=event_id, reason=reason, at=at)
+            elif expected is not None:
+                self._aliases.remove(model, alias, expected=expected, event_id=event_id, reason=reason, at=at)
+
+    def delete(self, model: str, version: int, *, event_id: str, reason: str, at: datetime) -> ModelVersion:
+        """Deletes a version's package; what is known of it stays: history, verdict, run, snapshots with their tags.
+
+        The fact comes first: whoever dies in between leaves a deleted version, whose package the same call removes.
+
+        Raises:
+            ProtectedError: it is the champion, deployed, or an alias points to it; nothing was changed.
+            NotFoundError: there is no such version.
         """
         with self._packages_held():
-            for (model, alias), version in self._aliases.all().items():
-                if self._models.get(model, version).package.digest == digest:
-                    raise ProtectedError(
-                        f"artifact {digest[:12]} is the package of {model} v{version}, which is its {alias}",
-                        next_step=f"promote another version of {model} first",
-                    )
-            self._artifacts.delete(digest)
+            deleted = self._models.delete(model, version, reason, event_id, at)
+            users = self._models.find_by_package(deleted.package.digest)
+            if all(one.state == "deleted" for one in users):
+                self._artifacts.delete(deleted.package.digest)
+        return deleted
 
     @contextmanager
     def _packages_held(self) -> Iterator[None]:
@@ -237,15 +309,17 @@ class ModelRegistry:
         """Former champions, the latest first, that may answer again."""
         for move in reversed(self._aliases.history(model, CHAMPION)):
             former = move.from_version
-            if former is not None and former != current and self._models.get(model, former).state != "retired":
+            if former in (None, current):
+                continue
+            if self._models.get(model, former).state not in _GONE:
                 yield former
 
 
 def _check_state(version: ModelVersion) -> None:
-    if version.state in ("rejected", "retired"):
+    if version.state in ("rejected", *_GONE):
         raise ConflictError(
             f"{version.model} v{version.version} is {version.state}: {version.reason}",
-            next_step="choose another version, or promote it with --force",
+            next_step="choose another version" + ("" if version.state == "deleted" else ", or promote it with --force"),
         )
 
 

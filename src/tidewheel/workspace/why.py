@@ -147,12 +147,20 @@ def _told(move: AliasMove, reason: str) -> str:
 
 def _package(stores: Stores, version: ModelVersion) -> Link:
     digest = version.package.digest
+    if version.state == "deleted":
+        return Link(noun="package", ref=digest, text=_deletion(stores, version))
     try:
         stores.artifacts.verify(version.package)
     except TidewheelError as error:
         return Link(noun="package", ref=digest, text=error.what, is_found=False)
     size = f"v{version.version}, {version.package.size_bytes:,} bytes, digest verified"
     return Link(noun="package", ref=digest, text=size, command=_get_command(stores, version.run_id, digest))
+
+
+def _deletion(stores: Stores, version: ModelVersion) -> str:
+    """A package that was deleted on purpose is a fact, and breaks no chain."""
+    change = stores.models.history(version.model, version.version)[-1]
+    return f"v{version.version}, deleted on {change.at:%Y-%m-%d %H:%M}: {change.reason}"
 
 
 def _verdict(stores: Stores, version: ModelVersion) -> Iterator[Link]:

@@ -21,6 +21,7 @@ from tidewheel.workspace.contracts import Contracts
 from tidewheel.workspace.features import Features
 from tidewheel.workspace.mirror import mirror_models
 from tidewheel.workspace.model_card import ModelCard, model_card
+from tidewheel.workspace.models import Models
 from tidewheel.workspace.notebook import NotebookReads
 from tidewheel.workspace.project import Project
 from tidewheel.workspace.quarantine import QuarantineDesk
@@ -53,6 +54,7 @@ class Workspace:
         self.contracts = Contracts(self.stores, self.project)
         self.quarantine = QuarantineDesk(self.stores, self.contracts)
         self.reads = NotebookReads(self.stores, self.project)
+        self.models = Models(self.stores)
         self._running = Running(self.stores, self.project)
 
     @cached_property
@@ -234,15 +236,12 @@ class Workspace:
         return extraction.extract_into(self.stores, self.contracts, table, query, parameters or None, engine=engine)
 
     def versions(self, model: str | None = None) -> Sequence[ModelVersion]:
-        """Registered versions, the newest first, of one model when given.
+        """Registered versions, the newest first, of one model when given; `models.find` takes conditions.
 
         Raises:
             NotFoundError: the model has no version.
         """
-        versions = self.stores.models.list(model)
-        if model is not None and not versions:
-            raise NotFoundError("model", model, known=self.stores.models.models())
-        return versions
+        return self.models.find(model)
 
     def model_card(self, model: str, version: int | None = None) -> ModelCard:
         """The card of a version: `.to_markdown()`, `.to_html()`; by default of the champion, else of the newest one.
@@ -332,7 +331,7 @@ class Workspace:
         Raises:
             NotFoundError: the model has no version.
         """
-        version = self.champion(model) or self.versions(model)[0]
+        version = self.models.show(model).version
         inputs = self.stores.artifacts.load(version.package).examples.inputs
         return [dict(zip(inputs, row, strict=True)) for row in list(zip(*inputs.values(), strict=True))[:rows]]
 

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Literal
 
 from tidewheel.core.records.artifact import Artifact
 from tidewheel.core.records.record import Record
 from tidewheel.core.records.snapshot import Snapshot
 
-ModelState = Literal["candidate", "approved", "rejected", "retired"]
+ModelState = Literal["candidate", "approved", "rejected", "retired", "deleted"]
+"""`candidate`: no gate judged it. `deleted`: its package is gone, and all that is known of it stays."""
+
+TRANSITIONS: Mapping[ModelState, frozenset[ModelState]] = MappingProxyType(
+    {
+        "candidate": frozenset({"approved", "rejected", "retired", "deleted"}),
+        "approved": frozenset({"rejected", "retired", "deleted"}),
+        "rejected": frozenset({"approved", "retired", "deleted"}),
+        "retired": frozenset({"candidate", "deleted"}),
+        "deleted": frozenset({"candidate", "approved", "rejected"}),
+    }
+)
+"""What a version may become. From `deleted` only its registration leads back, with a package that was made again."""
 
 
 class ModelVersion(Record, frozen=True, kw_only=True):

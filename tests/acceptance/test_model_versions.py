@@ -1,0 +1,120 @@
+"""`tidewheel models` on a project that lives: found, shown, compared, set aside and deleted, each with its record."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from tidewheel.workspace.champions import registry
+
+
+def test_models_without_a_command_lists_as_it_did(life):
+    assert life.tell("models") == life.tell("models", "list")
+    assert life.json("models", "toy") == life.json("models", "list", "toy")
+    assert "champion" in life.tell("models", "toy")
+
+
+@pytest.mark.parametrize(
+    ("conditions", "found"),
+    [
+        (["--metric", "roc_auc > 0.5"], [2, 1]),
+        (["--metric", "roc_auc > 0.95"], []),
+        (["--parameter", "months=1"], [2, 1]),
+        (["--state", "rejected"], []),
+        (["--snapshot", "points", "--sort", "roc_auc", "--ascending"], [2, 1]),
+        (["--commit", "ffffffff"], []),
+    ],
+)
+def test_versions_are_found_by_what_they_rest_on(life, conditions, found):
+    assert [one["version"] for one in life.json("models", "list", "toy", *conditions)["versions"]] == found
+
+
+def test_versions_are_found_by_their_commit_and_snapshot(life):
+    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=life.folder, capture_output=True, text=True, check=True)
+    found = life.json("models", "list", "toy", "--commit", done.stdout[:8])["versions"]
+    assert [one["version"] for one in found] == [2, 1]
+    (snapshot,) = found[1]["snapshots"]
+    for name in (f"points@{snapshot['snapshot_id']}", snapshot["digest"][:12]):
+        assert [one["version"] for one in life.json("models", "list", "toy", "--snapshot", name)["versions"]] == [1]
+    assert "no version is like that" in life.tell("models", "list", "--snapshot", "points@1")
+
+
+def test_a_condition_that_is_mistyped_is_refused(life):
+    assert "did you mean 'roc_auc'?" in life.tell("models", "list", "--metric", "roc_au > 1", code=3)
+    assert "no condition on a metric" in life.tell("models", "list", "--metric", "roc_auc", code=2)
+    assert "write NAME=VALUE" in life.tell("models", "list", "--parameter", "months", code=2)
+
+
+def test_show_tells_all_that_is_recorded(life):
+    details = life.json("models", "show", "toy")
+    assert (details["version"]["version"], details["aliases"]) == (2, ["champion"])
+    assert details["endpoints"] == ["live in dev"]
+    assert [one["to_state"] for one in details["states"]] == ["approved"]
+    assert [(one["from_version"], one["to_version"]) for one in details["moves"]] == [(1, 2)]
+    told = life.tell("models", "show", "toy", "1")
+    assert "the first" in told
+    assert details["commit"][:12] in told
+    assert "known: 2, 1" in life.tell("models", "show", "toy", "9", code=3)
+
+
+def test_compare_shows_what_differs(life):
+    facts = {
+        (one["kind"], one["name"]): one["values"] for one in life.json("models", "compare", "toy", "1", "2")["facts"]
+    }
+    assert facts["state", "aliases"] == [None, "champion"]
+    assert facts["metric", "roc_auc"] == [0.9, 0.9]
+    assert facts["data", "points"][0] != facts["data", "points"][1]
+    assert facts["code", "commit"][0] == facts["code", "commit"][1]
+    told = life.tell("models", "compare", "toy", "1", "2")
+    assert "points" in told
+    assert "roc_auc" not in told
+    assert "roc_auc" in life.tell("models", "compare", "toy", "1", "2", "--all")
+    assert "two versions at least" in life.tell("models", "compare", "toy", "1", code=2)
+
+
+@pytest.fixture
+def spare(life):
+    """Two versions of another model, on the facts of the first one's run; the second is its champion."""
+    stores = life.toy.stores
+    first = stores.models.get("toy", 1)
+    for number in (1, 2):
+        registry(stores).register(
+            "spare",
+            stores.artifacts.put(f"package {number}"),
+            run=stores.runs.get(first.run_id),
+            metrics={},
+            parameters={},
+            snapshots=first.snapshots,
+            verdict_digest="",
+            state="approved",
+            reason="no gate judged it",
+            at=first.at,
+        )
+    life.tell("promote", "spare", "2")
+    return "spare"
+
+
+def test_a_version_is_pinned_set_aside_and_deleted_and_why_still_tells_it(life, spare):
+    assert "is its champion" in life.tell("models", "delete", spare, "2", "--reason", "x", code=5)
+    life.tell("models", "alias", spare, "audited", "1")
+    assert "alias spare audited --remove" in life.tell("models", "delete", spare, "1", "--reason", "x", code=5)
+    assert "a version or --remove" in life.tell("models", "alias", spare, "audited", code=2)
+    life.tell("models", "alias", spare, "audited", "--remove")
+    assert "does not exist" in life.tell("models", "alias", spare, "audited", "--remove", code=3)
+    assert life.json("models", "state", spare, "1", "retired", "--reason", "faulty rows")["state"] == "retired"
+    assert "cannot become approved" in life.tell("models", "state", spare, "1", "approved", "--reason", "x", code=5)
+    assert "v1 is deleted" in life.tell("models", "delete", spare, "1", "--reason", "a year old")
+    assert [one["version"] for one in life.json("models", spare)["versions"]] == [2]
+    assert [one["version"] for one in life.json("models", "list", spare, "--state", "deleted")["versions"]] == [1]
+    why = life.json("why", spare, "--version", "1")
+    package = next(one for one in why["links"] if one["noun"] == "package")
+    assert package["text"].startswith("v1, deleted on ")
+    assert package["text"].endswith(": a year old")
+    assert {"run", "verdict", "snapshot", "event"} <= {one["noun"] for one in why["links"]}
+    assert all(one["is_found"] for one in why["links"])
+    assert "v1 is deleted" in life.tell("promote", spare, "1", "--force", code=5)
+    operations = [one["pipeline"] for one in life.json("runs", "--all", "--limit", "20")]
+    assert {"delete", "alias", "set state"} <= set(operations)
+    states = life.json("models", "show", spare, "1")["states"]
+    assert [one["to_state"] for one in states] == ["approved", "retired", "deleted"]
