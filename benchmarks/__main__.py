@@ -21,6 +21,7 @@ BENCHES = (
     "command_start",
     "many_steps",
     "many_runs",
+    "experiments",
     "append_rows",
     "many_appends",
     "contract_check",

@@ -14,6 +14,7 @@ from tidewheel.metadata_store.database import Database
 from tidewheel.metadata_store.deployment import DeploymentChange, DeploymentStore
 from tidewheel.metadata_store.event import EventStore
 from tidewheel.metadata_store.execution import ExecutionStore
+from tidewheel.metadata_store.experiment import Experiment, ExperimentStore
 from tidewheel.metadata_store.ingest import Ingest, IngestStore
 from tidewheel.metadata_store.lease import LeaseStore
 from tidewheel.metadata_store.model import ModelStateChange, ModelStore
@@ -38,6 +39,8 @@ __all__ = [
     "DeploymentStore",
     "EventStore",
     "ExecutionStore",
+    "Experiment",
+    "ExperimentStore",
     "Ingest",
     "IngestStore",
     "LeaseStore",

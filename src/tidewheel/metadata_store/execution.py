@@ -11,6 +11,7 @@ from tidewheel.core.errors import ConflictError, NotFoundError
 from tidewheel.core.records import Artifact, Execution, ExecutionStatus
 from tidewheel.metadata_store.connection import Connection, Value
 from tidewheel.metadata_store.database import Database
+from tidewheel.metadata_store.experiment import put_metrics
 from tidewheel.metadata_store.moment import to_microseconds
 from tidewheel.metadata_store.statements import Columns, get_by_prefix, insert, insert_new, listed
 
@@ -72,6 +73,7 @@ class ExecutionStore:
             insert(connection, "execution", *rows)
             for execution in executions:
                 _put_artifacts(connection, execution)
+                put_metrics(connection, execution)
 
     def update(self, execution: Execution, *, is_reusable: bool = True) -> Execution:
         """Records a new state, such as a completion. Atomic: status, outputs, metrics and artifacts together.
@@ -90,6 +92,7 @@ class ExecutionStore:
                 return execution
             connection.execute("DELETE FROM execution_artifact WHERE execution_id = :id", id=execution.id)
             _put_artifacts(connection, execution)
+            put_metrics(connection, execution)
         return execution
 
     def mark_missed(self, execution_id: str) -> None:

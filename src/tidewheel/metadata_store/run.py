@@ -10,6 +10,7 @@ import msgspec
 from tidewheel.core.errors import ConflictError
 from tidewheel.core.records import Run, RunStatus
 from tidewheel.metadata_store.database import Database
+from tidewheel.metadata_store.experiment import put_experiment
 from tidewheel.metadata_store.statements import Columns, find_record, get_by_prefix, insert, where
 
 _COMPLETE = "UPDATE run SET status = :status, record = :record WHERE id = :id AND status = 'running'"
@@ -26,13 +27,14 @@ class RunStore:
         self._database = database
 
     def create(self, run: Run) -> Run:
-        """Records a run at its start. Atomic: one row.
+        """Records a run at its start. Atomic, with what it is found by.
 
         Raises:
             ConflictError: the id is taken.
         """
         with self._database.write() as connection:
             insert(connection, "run", _row(run))
+            put_experiment(connection, run)
         return run
 
     def complete(self, run_id: str, status: RunStatus, reason: str, ended_at: datetime) -> Run:

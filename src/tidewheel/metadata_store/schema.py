@@ -14,7 +14,7 @@ from tidewheel.metadata_store.connection import Connection
 from tidewheel.metadata_store.driver import Driver
 from tidewheel.metadata_store.pool import Pool
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """The newest migration in `migrations/versions`; a revision is this number in four digits."""
 
 # Alembic's own table, so that its commands work on a workspace too.

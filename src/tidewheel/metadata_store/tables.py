@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Double,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -97,6 +98,32 @@ execution = Table(
 )
 Index(None, execution.c.fingerprint, execution.c.ended_at)
 Index(None, execution.c.node, execution.c.run_id)
+
+# Runs of pipelines as they are looked for: what their records hold, in columns with indexes.
+experiment = Table(
+    "experiment", metadata, Column("run_id", text(), ForeignKey(run.c.id), primary_key=True), _text("pipeline")
+)
+Index(None, experiment.c.pipeline, experiment.c.run_id)
+
+run_parameter = Table(
+    "run_parameter",
+    metadata,
+    Column("run_id", text(), ForeignKey(experiment.c.run_id), primary_key=True),
+    _key("name"),
+    _text("value"),
+    Column("number", Double),
+)
+Index(None, run_parameter.c.name, run_parameter.c.number, run_parameter.c.run_id)
+
+run_metric = Table(
+    "run_metric",
+    metadata,
+    Column("run_id", text(), ForeignKey(experiment.c.run_id), primary_key=True),
+    _key("name"),
+    Column("place", Integer, nullable=False),
+    Column("value", Double, nullable=False),
+)
+Index(None, run_metric.c.name, run_metric.c.value, run_metric.c.run_id)
 
 artifact = Table("artifact", metadata, _key("digest"), _record())
 

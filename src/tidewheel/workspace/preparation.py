@@ -130,7 +130,7 @@ class Preparation:
             status="running",
             plan_digest=plan.digest,
             event_id=event.id,
-            parameters=dict(parameters),
+            parameters=dict(plan.parameters),
             sources_digest=state.digest,
             commit=state.commit,
             branch=state.branch,

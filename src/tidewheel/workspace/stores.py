@@ -20,6 +20,7 @@ from tidewheel.metadata_store import (
     DeploymentStore,
     EventStore,
     ExecutionStore,
+    ExperimentStore,
     IngestStore,
     LeaseStore,
     ModelStore,
@@ -92,6 +93,10 @@ class Stores:
     @cached_property
     def executions(self) -> ExecutionStore:
         return ExecutionStore(self.database)
+
+    @cached_property
+    def experiments(self) -> ExperimentStore:
+        return ExperimentStore(self.database)
 
     @cached_property
     def misses(self) -> ClosureMissStore:

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any, Self
 from tidewheel.core.config import Config, find_project, read_config
 from tidewheel.core.errors import ConfigError, NotFoundError, TidewheelError
 from tidewheel.core.records import EndpointState, Event, ModelVersion, RunStatus, Signal, Snapshot
+from tidewheel.metadata_store.experiment import read_condition
 from tidewheel.orchestrator import Listener
 from tidewheel.orchestrator.progress import silent
 from tidewheel.pipeline import Plan, release_resolver, set_resolver
 from tidewheel.workspace import answers, champions, data, extraction, maintenance, profiles
 from tidewheel.workspace.cause import request_event
+from tidewheel.workspace.comparison import Comparison, compare
 from tidewheel.workspace.contracts import Contracts
+from tidewheel.workspace.experiments import Experiments
 from tidewheel.workspace.features import Features
 from tidewheel.workspace.mirror import mirror_models
 from tidewheel.workspace.model_card import ModelCard, model_card
@@ -136,6 +139,32 @@ class Workspace:
         is_any = with_operations or pipeline is not None
         records = self.stores.runs.list(pipeline=pipeline, status=status, limit=limit, with_operations=is_any)
         return [RunView(self.stores, record) for record in records]
+
+    def experiments(self, *conditions: str, sort: str = "", is_ascending: bool = False, limit: int = 50) -> Experiments:
+        """Runs of pipelines with their parameters and metrics: a list, `.to_pandas()`, a table in a notebook.
+
+        Args:
+            conditions: such as `"roc_auc>0.7"`, `"rounds=150"`, `"pipeline=training"`; all must hold.
+            sort: a metric, else a parameter with numbers, the greatest first; by default the newest run.
+
+        Raises:
+            NotFoundError: no run has what is sorted by.
+            ParameterError: a condition cannot be read.
+        """
+        wanted = [read_condition(one) for one in conditions]
+        return Experiments(self.stores.experiments.list(wanted, sort=sort, is_ascending=is_ascending, limit=limit))
+
+    def compare(self, *runs: str) -> Comparison:
+        """Puts runs side by side: `.differences`, `.rows`, `.to_dict()`, `.to_html()`; a table in a notebook.
+
+        Args:
+            runs: ids, or unique beginnings of them.
+
+        Raises:
+            NotFoundError: there is no such run.
+            ParameterError: fewer than two are named, or one twice.
+        """
+        return compare(self.stores, [self.stores.runs.get(self._run_id(one)) for one in runs])
 
     def explain_rerun(self, run_id: str, node: str) -> list[str]:
         """Why a step was carried out again, in words."""

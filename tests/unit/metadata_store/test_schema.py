@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import multiprocessing
 import sqlite3
 import subprocess
@@ -16,6 +17,7 @@ from tidewheel.core.errors import ConflictError, StorageError, WorkspaceVersionE
 from tidewheel.metadata_store import Database, schema, sqlalchemy_schema
 from tidewheel.metadata_store.address import find_driver
 from tidewheel.metadata_store.sqlalchemy_schema import open_over, run_migrations
+from tidewheel.metadata_store.statements import insert
 from tidewheel.metadata_store.tables import metadata
 
 
@@ -72,7 +74,7 @@ def test_a_newer_workspace_is_refused(urls):
     with database.write() as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0099'")
     database.close()
-    with pytest.raises(WorkspaceVersionError, match=r"version 99; .* up to 1"):
+    with pytest.raises(WorkspaceVersionError, match=r"version 99; .* up to 2"):
         Database.open(url)
 
 
@@ -105,7 +107,30 @@ def test_an_older_workspace_is_migrated_once_while_others_wait(urls):
     found = [results.get() for _ in processes]
     for process in processes:
         process.join()
-    assert sorted(found) == [(1, 0), (1, 0), (1, 1)]
+    assert sorted(map(str, found)) == ["(2, 0)", "(2, 0)", "(2, 1)"]
+
+
+def test_runs_of_the_first_schema_are_found_by_parameters_and_metrics_after_the_second(urls):
+    connection = find_driver(urls(), create=True).connect()
+    with open_over(connection) as view, schema._exclusive(connection):
+        run_migrations(view, "0001")
+        for run_id, plan in (("r1", "p"), ("r2", "")):
+            run = {"pipeline": "training", "plan_digest": plan, "parameters": {"rate": 0.5, "name": "a", "on": True}}
+            columns = {"id": run_id, "pipeline": "training", "status": "failed", "event_id": ""}
+            insert(connection, "run", columns | {"record": json.dumps(run)})
+            for place, metrics in enumerate([{"auc": 0.6, "rows": 2, "none": None}, {"auc": 0.7}, {}]):
+                named = {"id": f"e{run_id}{place}", "run_id": run_id, "node": f"n{place}", "status": "x"}
+                rest = {"place": place, "fingerprint": "", "record": json.dumps({"metrics": metrics})}
+                sql = "INSERT INTO execution (id, run_id, node, status, place, fingerprint, is_reusable, record) "
+                sql += "VALUES (:id, :run_id, :node, :status, :place, :fingerprint, FALSE, :record)"
+                connection.execute(sql, **named, **rest)
+        run_migrations(view)
+    found = connection.execute("SELECT run_id, name, value, number FROM run_parameter ORDER BY name").fetchall()
+    assert found == [("r1", "name", "a", None), ("r1", "on", "true", None), ("r1", "rate", "0.5", 0.5)]
+    found = connection.execute("SELECT run_id, name, place, value FROM run_metric ORDER BY name").fetchall()
+    assert found == [("r1", "auc", 1, 0.7), ("r1", "rows", 0, 2.0)]
+    connection.rollback()
+    connection.close()
 
 
 def test_a_migration_that_fails_leaves_nothing(urls, monkeypatch):
