@@ -50,7 +50,7 @@ def run() -> list[Result]:
         cost_of([TIDEWHEEL, "run", "noop"], folder)
         (database,) = Path(folder).glob(".tidewheel/*.db")
         subprocess.run([sys.executable, "-c", MULTIPLY, str(database)], check=True)
-        sorted_, filtered = interleaved(
+        by_metric, filtered = interleaved(
             [lambda turn: cost_of(sort, folder), lambda turn: cost_of(hard, folder)], REPEATS
         )
     return [
