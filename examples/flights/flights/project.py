@@ -10,6 +10,7 @@ from flights.steps.data_extraction import data_extraction
 from flights.steps.data_preparation import data_preparation
 from flights.steps.model_evaluation import model_evaluation
 from flights.steps.model_training import model_training
+from flights.steps.model_tuning import model_tuning
 from flights.views import VIEWS
 from tidewheel import PerformanceDrop, PerformanceMonitor
 from tidewheel.pipeline import ColumnLimit, Model, champion, features, pipeline, reference, table
@@ -33,10 +34,12 @@ def training(
     learning_rate: float = 0.05,
     leaves: int = 15,
     seed: int = 1,
+    trials: int = 0,
 ) -> dict[str, Any]:
     """Trains on what was known before `until` began, by default the day after the last flight; the newest days judge.
 
-    Parameters are those of `data_preparation` and `model_training`.
+    Parameters are those of `data_preparation` and `model_training`. With `trials` (`run --tune N`) the model is
+    searched for, in place of the one that `rounds`, `learning_rate` and `leaves` describe.
     """
     checked = data_validation(table("flights"), reference("flights", model="flight-delay"), limits=LIMITS)
     known = data_extraction(checked.rows, until=until)
@@ -49,11 +52,14 @@ def training(
         validation_days=validation_days,
         window_days=window_days,
     )
-    trained = model_training(
-        splits.train, splits.validation, rounds=rounds, learning_rate=learning_rate, leaves=leaves, seed=seed
-    )
-    evaluation = model_evaluation(trained.model, splits.test)
-    package = model_packaging(trained.model, splits.sample)
+    if trials:
+        model = model_tuning(splits.train, splits.validation, trials=trials, seed=seed).model
+    else:
+        model = model_training(
+            splits.train, splits.validation, rounds=rounds, learning_rate=learning_rate, leaves=leaves, seed=seed
+        ).model
+    evaluation = model_evaluation(model, splits.test)
+    package = model_packaging(model, splits.sample)
     verdict = model_validation(package, splits.test, champion("flight-delay"), baseline=BASELINE, block="day")
     return {
         "package": package,

@@ -12,6 +12,7 @@ from flights.scores import calibration_error, reliability, score
 from flights.steps.data_preparation import Splits, data_preparation
 from flights.steps.model_evaluation import model_evaluation
 from flights.steps.model_training import Training, model_training
+from flights.steps.model_tuning import model_tuning
 
 from tidewheel import StopRun
 
@@ -38,6 +39,12 @@ def test_the_model_learns_that_storms_delay(splits: Splits, trained: Training) -
     assert set(evaluation.metrics) == {"roc_auc", "average_precision", "log_loss", "brier_score", "calibration_error"}
     assert sum(evaluation.report["calibration"]["count"]) == len(splits.test)
     assert len(evaluation.calibration.axes) == 1
+
+
+def test_a_search_gives_a_model_that_can_take_the_place_of_the_trained_one(splits: Splits) -> None:
+    found = model_tuning(splits.train, splits.validation, trials=3)
+    assert found.trials.column("state").to_pylist() == ["succeeded"] * 3
+    assert model_evaluation(found.model, splits.test).metrics["roc_auc"] > 0.6
 
 
 def test_an_airline_never_seen_counts_as_missing(splits: Splits, trained: Training) -> None:

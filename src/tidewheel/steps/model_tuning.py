@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
@@ -24,13 +24,15 @@ from tidewheel.core.metrics import Metrics
 from tidewheel.pipeline import Step
 from tidewheel.pipeline.surroundings import Surroundings, surroundings
 from tidewheel.steps.model_training import score_estimator
-from tidewheel.steps.optuna_search import Direction, OptunaSearch, Question
-from tidewheel.steps.search_space import read_space
+from tidewheel.steps.search_space import Direction, Question, read_space
 from tidewheel.steps.time_splits import time_splits
 from tidewheel.steps.trial import Task, Trial, TrialRecord
 from tidewheel.steps.trial_processes import TrialProcesses
 from tidewheel.steps.trial_work import Fit, Score, TrialWork
 from tidewheel.steps.trials_table import trials_table
+
+if TYPE_CHECKING:
+    from tidewheel.steps.optuna_search import OptunaSearch
 
 __all__ = ["Trial", "Tuning", "tune"]
 
@@ -113,6 +115,8 @@ def tune(
         ParameterError: another argument is out of its domain, or the rows cannot be split in time order.
         StepError: every trial failed; the first reason is told, the log has them all.
     """
+    from tidewheel.steps.optuna_search import OptunaSearch  # a project that only declares tuning does not pay for it
+
     around = surroundings() or Surroundings(scratch=Path())
     found = read_space(space)
     _check(trials=trials, batch=batch, cpu=cpu, timeout_s=timeout_s, memory_mb=memory_mb, workers=workers)

@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
-import msgspec
 import optuna
 from optuna.trial import TrialState
 
-from tidewheel.steps.search_space import Choices, Dimension, Parameters, Range, Scalar, Space
+from tidewheel.steps.search_space import Choices, Dimension, Direction, Question, Range, Scalar, Space
 from tidewheel.steps.trial import PRUNING_FROM
 
-Direction = Literal["maximize", "minimize"]
 History = Sequence[Sequence[tuple[int, float]]]
 """What trials that were carried to their end had reported, by step."""
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
-class Question(msgspec.Struct, frozen=True):
-    """What is to be tried."""
-
-    number: int
-    algorithm: str
-    parameters: Parameters
 
 
 class OptunaSearch:

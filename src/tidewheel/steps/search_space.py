@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -12,6 +12,7 @@ from tidewheel.core.errors import ParametersError
 
 Scalar = str | int | float | bool | None
 Parameters = dict[str, Scalar]
+Direction = Literal["maximize", "minimize"]
 
 _KEYS = ("low", "high", "log", "step")
 _FORM = 'write {"algorithm": {"parameter": {"low": 0.01, "high": 0.3, "log": True}, "other": ["a", "b"], "third": 7}}'
@@ -39,6 +40,14 @@ class Choices(msgspec.Struct, frozen=True):
 
 Dimension = Range | Choices
 Space = dict[str, dict[str, Dimension]]
+
+
+class Question(msgspec.Struct, frozen=True):
+    """What is to be tried."""
+
+    number: int
+    algorithm: str
+    parameters: Parameters
 
 
 def read_space(space: Any) -> Space:

@@ -8,8 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from tidewheel.steps.optuna_search import Question
-from tidewheel.steps.search_space import Choices, Dimension, Space
+from tidewheel.steps.search_space import Choices, Dimension, Question, Space
 from tidewheel.steps.trial import TrialRecord
 
 _TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}

@@ -4,37 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from tidewheel.core.errors import ParameterError
 from tidewheel.core.records import Execution, Run
 from tidewheel.core.records.trial import TRIAL_COLUMNS, TRIALS, TrialRow
+from tidewheel.workspace.comparison_page import render_body, render_comparison
+from tidewheel.workspace.comparison_row import TOPICS, Row, Topic
 from tidewheel.workspace.stores import Stores
 
-Topic = Literal["run", "data", "code", "parameters", "environment", "metrics"]
 Column = dict[tuple[Topic, str], Any]
-TOPICS: tuple[Topic, ...] = ("run", "data", "code", "parameters", "environment", "metrics")
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One thing in all runs.
-
-    Args:
-        topic: what it belongs to.
-        name: such as `flights`, `m:train`, `train.rounds`, `lightgbm` or `roc_auc`.
-        values: of each run in the order of the comparison; None where a run has none. Code, whose value is a digest,
-            is shown by its first characters.
-    """
-
-    topic: Topic
-    name: str
-    values: tuple[Any, ...]
-
-    @property
-    def is_equal(self) -> bool:
-        """Whether all runs have the same."""
-        return all(one == self.values[0] for one in self.values[1:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +44,11 @@ class Comparison:
 
     def to_html(self) -> str:
         """A page with plots of the numbers and of the trials, which needs nothing else."""
-        from tidewheel.workspace.comparison_page import render_comparison
-
-        return render_comparison(self)
+        return render_comparison(self.run_ids, self.rows, self.trials)
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        from tidewheel.workspace.comparison_page import render_body
-
-        return render_body(self)
+        return render_body(self.run_ids, self.rows, self.trials)
 
 
 def compare(stores: Stores, runs: Sequence[Run]) -> Comparison:

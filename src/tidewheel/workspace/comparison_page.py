@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
 from tidewheel.core.records.trial import TrialRow
 from tidewheel.steps.analysis_charts import rows_of_bars
 from tidewheel.steps.analysis_style import STYLE
-from tidewheel.workspace.comparison import TOPICS, Comparison, Row
+from tidewheel.workspace.comparison_row import TOPICS, Row
 
 _TITLES = {
     "run": "Runs",
@@ -24,27 +24,30 @@ _COLOURS = {"succeeded": "var(--main)", "pruned": "var(--line)", "failed": "var(
 _WIDTH, _HEIGHT, _EDGE = 320.0, 120.0, 14.0
 
 
-def render_comparison(found: Comparison) -> str:
+Searches = Mapping[str, Sequence[TrialRow]]
+"""The trials of searches, by run id."""
+
+
+def render_comparison(run_ids: Sequence[str], rows: Sequence[Row], searches: Searches) -> str:
     """The whole page."""
-    title = f"{len(found.run_ids)} runs compared"
+    title = f"{len(run_ids)} runs compared"
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<style>{STYLE} .same {{ color:var(--dim) }} .differs td:first-child {{ font-weight:600 }}</style></head>"
-        f"<body><main><h1>{title}</h1>{render_body(found)}</main></body></html>"
+        f"<body><main><h1>{title}</h1>{render_body(run_ids, rows, searches)}</main></body></html>"
     )
 
 
-def render_body(found: Comparison) -> str:
+def render_body(run_ids: Sequence[str], rows: Sequence[Row], searches: Searches) -> str:
     """Its content, also for a notebook."""
-    count = len(found.differences)
-    parts = [f'<p class="note">{count} of {len(found.rows)} things differ; the others stand below, folded.</p>']
-    parts += [_table(found, [row for row in found.differences if row.topic == topic], topic) for topic in TOPICS]
-    parts.append(_plots(found))
-    parts += [_search(run_id, trials) for run_id, trials in found.trials.items()]
-    same = [row for row in found.rows if row.is_equal]
+    differences, same = [row for row in rows if not row.is_equal], [row for row in rows if row.is_equal]
+    parts = [f'<p class="note">{len(differences)} of {len(rows)} things differ; the others stand below, folded.</p>']
+    parts += [_table(run_ids, [row for row in differences if row.topic == topic], topic) for topic in TOPICS]
+    parts.append(_plots(run_ids, differences))
+    parts += [_search(run_id, trials) for run_id, trials in searches.items()]
     if same:
-        inside = "".join(_table(found, [row for row in same if row.topic == topic], topic) for topic in TOPICS)
+        inside = "".join(_table(run_ids, [row for row in same if row.topic == topic], topic) for topic in TOPICS)
         parts.append(f"<details><summary>{len(same)} things are the same</summary>{inside}</details>")
     return "".join(parts)
 
@@ -61,10 +64,10 @@ def told(value: Any) -> str:
     return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
-def _table(found: Comparison, rows: Sequence[Row], topic: str) -> str:
+def _table(run_ids: Sequence[str], rows: Sequence[Row], topic: str) -> str:
     if not rows:
         return ""
-    head = "".join(f"<th>{escape(run_id)}</th>" for run_id in found.run_ids)
+    head = "".join(f"<th>{escape(run_id)}</th>" for run_id in run_ids)
     body = "".join(
         f'<tr class="{"same" if row.is_equal else "differs"}"><td>{escape(row.name)}</td>'
         + "".join(f"<td>{escape(told(value))}</td>" for value in row.values)
@@ -74,15 +77,15 @@ def _table(found: Comparison, rows: Sequence[Row], topic: str) -> str:
     return f'<h2>{_TITLES[topic]}</h2><div class="scroll"><table><tr><th></th>{head}</tr>{body}</table></div>'
 
 
-def _plots(found: Comparison) -> str:
+def _plots(run_ids: Sequence[str], differences: Sequence[Row]) -> str:
     """Bars of each number that differs, in a card of its own, since their scales do."""
     cards = []
-    for row in found.differences:
+    for row in differences:
         numbers = [value for value in row.values if isinstance(value, int | float) and math.isfinite(value)]
         if row.topic == "metrics" and len(numbers) > 1:
             bars = [
                 (run_id, float(value), told(value))
-                for run_id, value in zip(found.run_ids, row.values, strict=True)
+                for run_id, value in zip(run_ids, row.values, strict=True)
                 if isinstance(value, int | float) and math.isfinite(value)
             ]
             chart = rows_of_bars(bars, highest=max(abs(one) for one in numbers))

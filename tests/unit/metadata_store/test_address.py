@@ -8,6 +8,7 @@ from psycopg.conninfo import conninfo_to_dict
 from tidewheel.core.errors import ParameterError, StorageError
 from tidewheel.metadata_store import Database
 from tidewheel.metadata_store.address import find_driver, hide_password
+from tidewheel.metadata_store.schema import SCHEMA_VERSION
 
 
 def libpq(url):
@@ -70,7 +71,7 @@ def test_a_relative_path_stays_the_same_file_when_the_process_moves(tmp_path, mo
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite+pysqlite://"])
 def test_a_sqlite_url_without_a_path_is_a_database_in_memory(url):
     database = Database.open(url)
-    assert database.schema_version == 1
+    assert database.schema_version == SCHEMA_VERSION
     database.close()
 
 

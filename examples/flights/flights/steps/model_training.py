@@ -21,6 +21,29 @@ class Training(NamedTuple):
     metrics: Metrics
 
 
+def new_model(
+    *, rounds: int, leaves: int, smallest_leaf: int, seed: int, learning_rate: float = 0.1, kind: str = "gbdt"
+) -> LGBMClassifier:
+    """A model that has learned nothing yet, of boosted trees or, as `rf`, of a random forest."""
+    return LGBMClassifier(
+        boosting_type=kind,
+        n_estimators=rounds,
+        learning_rate=learning_rate,
+        num_leaves=leaves,
+        min_child_samples=smallest_leaf,
+        subsample=0.8,
+        subsample_freq=1,
+        colsample_bytree=0.7,
+        cat_smooth=50.0,
+        cat_l2=20.0,
+        random_state=seed,
+        deterministic=True,
+        force_row_wise=True,
+        n_jobs=1,
+        verbosity=-1,
+    )
+
+
 @step(cpu=1)
 def model_training(
     train: pd.DataFrame,
@@ -47,22 +70,7 @@ def model_training(
         smallest_leaf: flights that a leaf must have.
         seed: of the choice of rows and columns for each tree.
     """
-    model = LGBMClassifier(
-        n_estimators=rounds,
-        learning_rate=learning_rate,
-        num_leaves=leaves,
-        min_child_samples=smallest_leaf,
-        subsample=0.8,
-        subsample_freq=1,
-        colsample_bytree=0.7,
-        cat_smooth=50.0,
-        cat_l2=20.0,
-        random_state=seed,
-        deterministic=True,
-        force_row_wise=True,
-        n_jobs=1,
-        verbosity=-1,
-    )
+    model = new_model(rounds=rounds, learning_rate=learning_rate, leaves=leaves, smallest_leaf=smallest_leaf, seed=seed)
     model.fit(as_categories(train), train["label"])
     metrics = Metrics()
     for name, rows in (("train", train), ("validation", validation)):
