@@ -29,6 +29,7 @@ BENCHES = (
     "profile_table",
     "features",
     "gate",
+    "feast_comparison",
 )
 LATEST = Path(".benchmarks/latest.json")
 
