@@ -67,7 +67,7 @@ flights = Contract(
     ],
     max_null_share={"dep_time": 0.25, "arr_delay": 0.25, "tailnum": 0.05},
     policies={"carrier": "stop", "origin": "stop"},
-    profile=dict.fromkeys(("month", "day", "minute", "flight", "tailnum")),
+    profile=dict.fromkeys(("year", "month", "day", "minute", "flight", "tailnum")),
 )
 
 weather = Contract(
@@ -94,7 +94,7 @@ weather = Contract(
     unique=[("origin", "time_hour")],
     freshness=Freshness("time_hour"),
     policies={"origin": "stop"},
-    profile=dict.fromkeys(("month", "day", "hour")),
+    profile=dict.fromkeys(("year", "month", "day", "hour")),
 )
 
 planes = Contract(

@@ -8,19 +8,43 @@ from typing import Any
 from flights.baseline import BASELINE
 from flights.steps.data_extraction import data_extraction
 from flights.steps.data_preparation import data_preparation
-from flights.steps.model_evaluation import model_evaluation
 from flights.steps.model_training import model_training
 from flights.steps.model_tuning import model_tuning
 from flights.views import VIEWS
 from tidewheel import PerformanceDrop, PerformanceMonitor
-from tidewheel.pipeline import ColumnLimit, Model, champion, features, pipeline, reference, table
+from tidewheel.pipeline import (
+    Baseline,
+    Budget,
+    ColumnLimit,
+    Gate,
+    Model,
+    champion,
+    features,
+    pipeline,
+    reference,
+    table,
+)
 from tidewheel.steps.data_analysis import data_analysis
 from tidewheel.steps.data_validation import data_validation
+from tidewheel.steps.model_evaluation import model_evaluation
 from tidewheel.steps.model_packaging import model_packaging
 from tidewheel.steps.model_validation import model_validation
 
 LIMITS = tuple(ColumnLimit(name, quantile=0.001) for name in ("dep_delay", "arr_delay", "air_time"))
 """Beyond what one flight in a thousand did before; such flights are counted, and learned from like the others."""
+
+GATE = Gate(
+    metric="roc_auc",
+    block="day",
+    time="scheduled_at",
+    key=("flight_id",),
+    floors={"roc_auc": 0.6},
+    baseline=Baseline.of_column(BASELINE),
+    segments=("origin", "carrier"),
+    segment_limit=0.05,
+    budget=Budget(latency_p99_ms=20.0, size_mb=5.0),
+)
+"""When a version may answer: flights of one day share their weather, so days are what is drawn."""
 
 
 @pipeline
@@ -30,18 +54,20 @@ def training(
     test_days: int = 14,
     validation_days: int = 3,
     window_days: int = 0,
+    trials: int = 0,
     rounds: int = 150,
     learning_rate: float = 0.05,
     leaves: int = 15,
     seed: int = 1,
-    trials: int = 0,
 ) -> dict[str, Any]:
     """Trains on what was known before `until` began, by default the day after the last flight; the newest days judge.
 
-    Parameters are those of `data_preparation` and `model_training`. With `trials` (`run --tune N`) the model is
+    Parameters are those of `data_preparation` and `model_training`; with `trials` (`run --tune N`) the model is
     searched for, in place of the one that `rounds`, `learning_rate` and `leaves` describe.
     """
-    checked = data_validation(table("flights"), reference("flights", model="flight-delay"), limits=LIMITS)
+    checked = data_validation(
+        table("flights"), reference("flights", model="flight-delay"), time="time_hour", limits=LIMITS
+    )
     known = data_extraction(checked.rows, until=until)
     joined = features.join(known.spine, VIEWS, event_time="predict_at")
     analysis = data_analysis(joined, title="What the model learns from", target="label", time="scheduled_at")
@@ -53,22 +79,25 @@ def training(
         window_days=window_days,
     )
     if trials:
-        model = model_tuning(splits.train, splits.validation, trials=trials, seed=seed).model
+        made = model_tuning(splits.train, splits.validation, trials=trials, seed=seed)
     else:
-        model = model_training(
+        made = model_training(
             splits.train, splits.validation, rounds=rounds, learning_rate=learning_rate, leaves=leaves, seed=seed
-        ).model
-    evaluation = model_evaluation(model, splits.test)
-    package = model_packaging(model, splits.sample)
-    verdict = model_validation(package, splits.test, champion("flight-delay"), baseline=BASELINE, block="day")
+        )
+    package = model_packaging(made.model, splits.sample)
+    evaluation = model_evaluation(package, splits.test, block="day", segments=["origin", "carrier"])
+    verdict = model_validation(package, splits.test, champion("flight-delay"), splits.train, gate=GATE)
     return {
         "package": package,
         "verdict": verdict,
         "metrics": evaluation.metrics,
         "evaluation": evaluation.report,
-        "calibration": evaluation.calibration,
+        "quality": evaluation.quality,
+        "segments": evaluation.segments,
+        "importance": evaluation.importance,
         "analysis": analysis.report,
         "data": checked.report,
+        **({"trials": made.trials} if trials else {}),
     }
 
 

@@ -94,8 +94,15 @@ def _state(stores: Stores, artifact: Artifact | None) -> tuple[ModelState, str]:
     verdict: Verdict = stores.artifacts.load(artifact, as_type=Verdict)
     failed = [check.message or check.name for check in verdict.checks if not check.passed]
     if verdict.passed:
-        return "approved", "; ".join(check.message or check.name for check in verdict.checks)
+        return "approved", _passed(verdict)
     return "rejected", "; ".join(failed) or "the gate made no check"
+
+
+def _passed(verdict: Verdict) -> str:
+    """What was beaten, in words; the other checks are in the verdict."""
+    beaten = [check.message for check in verdict.checks if check.name.startswith("better than")]
+    number = len(verdict.checks)
+    return "; ".join([*beaten, "its check passed" if number == 1 else f"all {number} checks passed"])
 
 
 def _snapshots(stores: Stores, executions: Mapping[str, Execution]) -> tuple[Snapshot, ...]:
