@@ -55,7 +55,7 @@ def packages():
     native = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression()).fit(text, label)
     found = {
         "onnx": package_model(trees.fit(frame, label), frame.head(50)),
-        "native": package_model(native, text.head(50)),
+        "native": package_model(native, text.head(50), converters=()),
         "three": package_model(trees.fit(frame, three), frame.head(50)),
     }
     assert [one.runtime for one in found.values()] == ["onnx", "sklearn", "onnx"]

@@ -17,6 +17,8 @@ COMMANDS = {
     "state": "model_changes",
     "alias": "model_changes",
     "card": "model_card",
+    "sign": "package_proof",
+    "verify": "package_proof",
     "delete": "model_changes",
 }
 """The modules of the commands of `tidewheel models`, each imported when it is called."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,20 +45,24 @@ class Forest:
 
     Attributes:
         columns: features in the order of `Split.feature`.
-        categories: by column name, the texts whose position is the code.
+        categories: by column name, the texts, or in a prepared frame the numbers, whose position is the code.
         trees: each with the target that it adds to.
         base: added to each target's sum.
-        task, classes: what the sums mean: log odds, one logit per class, or the value itself.
+        task, classes: what the sums mean: log odds, one logit per class, a share, or the value itself.
         link: of the sums to the answer.
+        is_single: whether numbers are rounded to float32 before a decision, as the model itself does.
+        rounding: how far the model's own sums may be off because it sums in float32.
     """
 
     columns: tuple[str, ...]
-    categories: dict[str, tuple[str, ...]]
+    categories: Mapping[str, tuple[str, ...] | tuple[float, ...]]
     trees: tuple[tuple[int, Split | Leaf], ...]
     base: tuple[float, ...]
     task: Task
     classes: tuple[int | str, ...]
-    link: Literal["identity", "logistic", "softmax", "exp"]
+    link: Literal["identity", "logistic", "softmax", "exp", "share"]
+    is_single: bool = False
+    rounding: float = 0.0
 
     def splits(self) -> Iterator[Split]:
         """Every decision of every tree."""
@@ -68,3 +72,11 @@ class Forest:
             if isinstance(node, Split):
                 yield node
                 stack += [node.left, node.right]
+
+    def texts(self) -> dict[str, tuple[str, ...]]:
+        """The categories of columns of text."""
+        return {
+            name: tuple(one for one in known if isinstance(one, str))
+            for name, known in self.categories.items()
+            if not known or isinstance(known[0], str)
+        }

@@ -50,27 +50,27 @@ def read_forest(model: Any, sample: pd.DataFrame) -> Forest:
     )
 
 
-def _columns(model: Any, names: list[str]) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
-    """Columns in the order in which trees number them (categories first), and the texts behind the codes."""
+def _columns(model: Any, names: list[str]) -> tuple[tuple[str, ...], dict[str, tuple[str, ...] | tuple[float, ...]]]:
+    """Columns in the order in which trees number them (categories first), and what stands behind the codes."""
     if model._preprocessor is None:
         return tuple(names), {}
     encoder = model._preprocessor.named_transformers_["encoder"]
     is_category = np.asarray(model.is_categorical_, dtype=bool)
-    # `is_categorical_` follows the preprocessor's output: the encoder's columns come first.
-    count = int(is_category.sum())
-    if not hasattr(encoder, "feature_names_in_"):
-        raise ConversionError("a model with categories was trained without names", next_step="train on a DataFrame")
-    chosen = [str(name) for name in encoder.feature_names_in_]
-    rest = [name for name in names if name not in chosen]
-    if len(chosen) != count:
-        raise ConversionError("the model's categories are not those of its encoder")
-    known: dict[str, tuple[str, ...]] = {}
-    for name, values in zip(chosen, encoder.categories_, strict=True):
-        texts = [str(one) for one in values if isinstance(one, str)]
-        if len(texts) != len([one for one in values if one == one and one is not None]):
-            raise ConversionError(f"categories of {name!r} are no text")
-        known[name] = tuple(texts)
+    chosen = [name for name, is_one in zip(names, is_category, strict=True) if is_one]
+    rest = [name for name, is_one in zip(names, is_category, strict=True) if not is_one]
+    known = {name: _known(name, values) for name, values in zip(chosen, encoder.categories_, strict=True)}
     return (*chosen, *rest), known
+
+
+def _known(name: str, values: Any) -> tuple[str, ...] | tuple[float, ...]:
+    """The categories of a column without the missing ones."""
+    present = [one for one in values if one == one and one is not None]
+    texts = tuple(str(one) for one in present if isinstance(one, str))
+    if len(texts) == len(present):
+        return texts
+    if texts:
+        raise ConversionError(f"categories of {name!r} are texts and numbers")
+    return tuple(float(one) for one in present)
 
 
 def _tree(predictor: Any) -> Split | Leaf:

@@ -7,74 +7,64 @@ mapped to codes inside the graph, so that REST, batch and edge take the same raw
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, numpy_helper
 
-from tidewheel.core.errors import ConversionError
 from tidewheel.model_package.forest import Forest, Leaf, Split
+from tidewheel.model_package.onnx_answers import give_answers
+from tidewheel.model_package.onnx_graph import ML_DOMAIN, Graph
 from tidewheel.model_package.signature import Signature
 
-_LEQ, _MEMBER = 0, 6
-_ML_DOMAIN = "ai.onnx.ml"
+_LEQ = 0
+_MEMBER = 6
 
 
 def write_onnx(forest: Forest, signature: Signature) -> bytes:
-    """The model file: one input of shape [n, 1] per field, outputs as the signature names them.
+    """The model file of a forest that takes raw rows.
 
     Raises:
         ConversionError: the columns' names are not possible in ONNX.
     """
-    nodes = [*_feature_nodes(forest), _ensemble(forest), *_answer_nodes(forest)]
-    graph = helper.make_graph(
-        nodes,
-        "tidewheel",
-        [_input(field.name, field.kind == "string") for field in signature.inputs],
-        _outputs(forest),
-        _constants(forest),
-    )
-    model = helper.make_model(
-        graph,
-        producer_name="tidewheel",
-        opset_imports=[helper.make_opsetid("", 21), helper.make_opsetid(_ML_DOMAIN, 5)],
-        ir_version=10,
-    )
-    try:
-        onnx.checker.check_model(model)
-    except onnx.checker.ValidationError as error:  # such as a column that is called like an output
-        raise ConversionError(f"the ONNX form is not valid: {str(error).splitlines()[0]}") from None
-    return bytes(model.SerializeToString(deterministic=True))
+    graph = Graph(signature)
+    give_answers(graph, forest_scores(graph, forest, forest.columns), forest.link)
+    return graph.to_bytes()
 
 
-def _input(name: str, is_text: bool) -> Any:
-    return helper.make_tensor_value_info(name, TensorProto.STRING if is_text else TensorProto.DOUBLE, [None, 1])
+def forest_scores(graph: Graph, forest: Forest, columns: Sequence[str]) -> str:
+    """The sums of a forest, of shape [n, targets].
+
+    Args:
+        columns: names of values of shape [n, 1], in the order of the forest's columns.
+    """
+    features = graph.join([_feature(graph, forest, *one) for one in zip(forest.columns, columns, strict=True)])
+    if forest.is_single:
+        features = graph.cast(graph.cast(features, TensorProto.FLOAT), TensorProto.DOUBLE)
+    return graph.add("Add", _ensemble(graph, forest, features), graph.constant(np.array([forest.base])))
 
 
-def _feature_nodes(forest: Forest) -> list[Any]:
-    nodes, names = [], []
-    for index, column in enumerate(forest.columns):
-        if column not in forest.categories:
-            names.append(column)
-            continue
-        codes, doubles = f"_code_{index}", f"_feature_{index}"
-        texts = forest.categories[column]
-        nodes.append(
-            helper.make_node(
-                "LabelEncoder",
-                [column],
-                [codes],
-                domain=_ML_DOMAIN,
-                keys_strings=list(texts) or ["\0"],
-                values_floats=[float(code) for code in range(len(texts))] or [float("nan")],
-                default_float=float("nan"),
-            )
+def _feature(graph: Graph, forest: Forest, column: str, value: str) -> str:
+    """The number on which trees decide."""
+    if column not in forest.categories:
+        return value
+    known = forest.categories[column]
+    if column in forest.texts():
+        codes = graph.add(
+            "LabelEncoder",
+            value,
+            domain=ML_DOMAIN,
+            keys_strings=list(known) or ["\0"],
+            values_floats=[float(code) for code in range(len(known))] or [float("nan")],
+            default_float=float("nan"),
         )
-        nodes.append(helper.make_node("Cast", [codes], [doubles], to=TensorProto.DOUBLE))
-        names.append(doubles)
-    return [*nodes, helper.make_node("Concat", names, ["_features"], axis=1)]
+        return graph.cast(codes, TensorProto.DOUBLE)
+    is_one = graph.add("Equal", value, graph.constant(np.array([known], dtype=np.float64)))
+    ones = graph.cast(is_one, TensorProto.DOUBLE)
+    code = graph.add("MatMul", ones, graph.constant(np.arange(len(known), dtype=np.float64).reshape(-1, 1)))
+    is_known = graph.cast(graph.add("ReduceMax", ones, graph.constant(np.array([1])), keepdims=1), TensorProto.BOOL)
+    return graph.add("Where", is_known, code, graph.constant(np.array([[np.nan]])))
 
 
 class _Table:
@@ -121,15 +111,15 @@ class _Table:
         return index, 0
 
 
-def _ensemble(forest: Forest) -> Any:
+def _ensemble(graph: Graph, forest: Forest, features: str) -> str:
     table = _Table()
     for target, tree in forest.trees:
         table.add_tree(target, tree)
-    return helper.make_node(
+    members = {"membership_values": numpy_helper.from_array(np.array(table.members), "members")}
+    return graph.add(
         "TreeEnsemble",
-        ["_features"],
-        ["_sums"],
-        domain=_ML_DOMAIN,
+        features,
+        domain=ML_DOMAIN,
         n_targets=len(forest.base),
         aggregate_function=1,
         post_transform=0,
@@ -144,53 +134,5 @@ def _ensemble(forest: Forest) -> Any:
         nodes_missing_value_tracks_true=table.missing,
         leaf_targetids=table.targets,
         leaf_weights=numpy_helper.from_array(np.array(table.weights), "leaf_weights"),
-        **({"membership_values": numpy_helper.from_array(np.array(table.members), "members")} if table.members else {}),
+        **(members if table.members else {}),
     )
-
-
-def _constants(forest: Forest) -> list[Any]:
-    constants = [numpy_helper.from_array(np.array([forest.base]), "_base")]
-    if forest.task != "regression":
-        kind = np.int64 if not isinstance(forest.classes[0], str) else object
-        constants.append(numpy_helper.from_array(np.array(forest.classes, dtype=kind), "_classes"))
-    if forest.task == "binary":
-        constants.append(numpy_helper.from_array(np.array([0.5]), "_half"))
-    if forest.task != "multiclass":
-        constants.append(numpy_helper.from_array(np.array([-1]), "_flat"))
-    return constants
-
-
-def _answer_nodes(forest: Forest) -> list[Any]:
-    nodes = [helper.make_node("Add", ["_sums", "_base"], ["_scores"])]
-    if forest.task == "regression":
-        answer = "_scores"
-        if forest.link == "exp":
-            nodes.append(helper.make_node("Exp", ["_scores"], ["_exp"]))
-            answer = "_exp"
-        return [*nodes, helper.make_node("Reshape", [answer, "_flat"], ["prediction"])]
-    if forest.task == "binary":
-        return [
-            *nodes,
-            helper.make_node("Sigmoid", ["_scores"], ["_odds"]),
-            helper.make_node("Reshape", ["_odds", "_flat"], ["probability"]),
-            helper.make_node("Greater", ["probability", "_half"], ["_is_positive"]),
-            helper.make_node("Cast", ["_is_positive"], ["_index"], to=TensorProto.INT64),
-            helper.make_node("Gather", ["_classes", "_index"], ["label"]),
-        ]
-    return [
-        *nodes,
-        helper.make_node("Softmax", ["_scores"], ["probability"], axis=1),
-        helper.make_node("ArgMax", ["_scores"], ["_index"], axis=1, keepdims=0),
-        helper.make_node("Gather", ["_classes", "_index"], ["label"]),
-    ]
-
-
-def _outputs(forest: Forest) -> list[Any]:
-    if forest.task == "regression":
-        return [helper.make_tensor_value_info("prediction", TensorProto.DOUBLE, [None])]
-    kind = TensorProto.STRING if isinstance(forest.classes[0], str) else TensorProto.INT64
-    shape = [None] if forest.task == "binary" else [None, len(forest.classes)]
-    return [
-        helper.make_tensor_value_info("label", kind, [None]),
-        helper.make_tensor_value_info("probability", TensorProto.DOUBLE, shape),
-    ]

@@ -7,9 +7,13 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument
 
-from tidewheel.core.errors import UnreadableFileError
+from tidewheel.core.errors import SchemaMismatchError, UnreadableFileError
+from tidewheel.model_package.onnx_inspection import inspect_onnx
 from tidewheel.model_package.signature import Signature
+
+_REFUSALS = (InvalidArgument, Fail)
 
 onnxruntime.disable_telemetry_events()
 
@@ -23,10 +27,11 @@ class OnnxModel:
         threads: that one call may use.
 
     Raises:
-        UnreadableFileError: the file is no ONNX model, or not one of this signature.
+        UnreadableFileError: the file is no ONNX model, not of this signature, or reaches outside of itself.
     """
 
     def __init__(self, data: bytes, signature: Signature, *, threads: int = 1) -> None:
+        inspect_onnx(data)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -44,6 +49,17 @@ class OnnxModel:
             raise UnreadableFileError("model.onnx does not give the outputs of the signature")
 
     def predict(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Answers by output name; see PackageModel."""
-        answers = self._session.run(self._outputs, self._signature.bind(columns))
+        """Answers by output name; see PackageModel.
+
+        Raises:
+            SchemaMismatchError: a field does not fit, or the graph itself refuses a value, such as an unknown category
+                of an encoder without a rule for it.
+        """
+        try:
+            answers = self._session.run(self._outputs, self._signature.bind(columns))
+        except _REFUSALS as error:
+            raise SchemaMismatchError(
+                "the model refuses these rows: a category is unknown, or missing where none may be",
+                next_step="send categories that the model was trained on",
+            ) from error
         return dict(zip(self._outputs, answers, strict=True))

@@ -22,6 +22,7 @@ class OriginalModel:
 
     Attributes:
         rows: the sample with text as column names, in the order in which the model was trained.
+        reasons: why converters did not convert it.
 
     Raises:
         ConversionError: the model is not fitted, or the sample does not have its columns.
@@ -36,6 +37,15 @@ class OriginalModel:
         self.model = model
         self._given = sample[_order(model, sample)]
         self.rows = self._given.set_axis([str(name) for name in self._given.columns], axis=1)
+        self.reasons: list[str] = []
+
+    def taken(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Other rows with the columns of the sample.
+
+        Raises:
+            ConversionError: they do not have its columns.
+        """
+        return rows[_order(self.model, rows)].set_axis(list(self.rows.columns), axis=1)
 
     def task(self) -> tuple[Task, tuple[int | str, ...]]:
         """What it decides, and the classes in the order of its probabilities."""

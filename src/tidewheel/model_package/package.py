@@ -44,12 +44,14 @@ class Manifest(Record, frozen=True, kw_only=True):
         format: version of this layout.
         runtime: what answers: ONNX Runtime, or the library that trained the model.
         reason: why it is not ONNX; empty when it is.
+        converter: who wrote the ONNX form.
         libraries: versions that made it.
     """
 
     format: int = FORMAT
     runtime: RuntimeName
     reason: str = ""
+    converter: str = ""
     signature: Signature
     libraries: dict[str, str] = {}
 
@@ -77,15 +79,22 @@ class Package:
         examples: rows with expected answers.
         parity: how the package was compared with the model.
         files: `model.onnx` or native files by name.
+        bill: the software bill of materials in CycloneDX's JSON form; empty in a package that was made without.
     """
 
     def __init__(
-        self, manifest: Manifest, examples: Examples, parity: ParityReport, files: Mapping[str, bytes]
+        self,
+        manifest: Manifest,
+        examples: Examples,
+        parity: ParityReport,
+        files: Mapping[str, bytes],
+        bill: bytes = b"",
     ) -> None:
         self.manifest = manifest
         self.examples = examples
         self.parity = parity
         self.files = dict(files)
+        self.bill = bill
 
     @property
     def signature(self) -> Signature:
@@ -111,7 +120,8 @@ class Package:
             "examples.json": self.examples.to_json(),
             "parity.json": self.parity.to_json(),
         }
-        write_archive({**self.files, **documents}, stream)
+        bill = {"sbom.json": self.bill} if self.bill else {}
+        write_archive({**self.files, **documents, **bill}, stream)
 
     @classmethod
     def read(cls, path: Path) -> Package:
@@ -132,7 +142,8 @@ class Package:
             manifest.signature.task != "regression" and not manifest.signature.classes
         ):
             raise UnreadableFileError("its signature has no inputs or no classes", where=str(path))
-        return cls(manifest, examples, parity, files)
+        bill = files.pop("sbom.json", b"")
+        return cls(manifest, examples, parity, files, bill)
 
     def open(self, *, threads: int = 1) -> PackageModel:
         """Loads the model.

@@ -13,19 +13,34 @@ from tidewheel.pipeline import step
 
 
 @step
-def model_packaging(model: Any, sample: pd.DataFrame, *, tolerance: float = 1e-6, example_count: int = 5) -> Package:
+def model_packaging(
+    model: Any,
+    sample: pd.DataFrame,
+    held_out: pd.DataFrame | None = None,
+    *,
+    tolerance: float = 1e-6,
+    example_count: int = 5,
+) -> Package:
     """Makes the deliverable of a fitted model; see `package_model`.
 
     Args:
         model: a fitted estimator.
         sample: rows of its features, as it was trained on.
+        held_out: rows of its features that it was not trained on, which the comparison uses too.
         tolerance: largest absolute difference that counts as equal.
         example_count: rows that are kept with their answers.
     """
     # Every worker of a project that declares this step imports this module; ONNX is for the one that packages.
     from tidewheel.model_package.packaging import package_model
 
-    return package_model(model, sample, tolerance=tolerance, example_count=example_count, to_native=_stored_bytes)
+    return package_model(
+        model,
+        sample,
+        held_out=held_out,
+        tolerance=tolerance,
+        example_count=example_count,
+        to_native=_stored_bytes,
+    )
 
 
 def _stored_bytes(model: Any) -> bytes:

@@ -16,7 +16,7 @@ from tidewheel.metadata_store.experiment import read_condition
 from tidewheel.orchestrator import Listener
 from tidewheel.orchestrator.progress import silent
 from tidewheel.pipeline import Plan, release_resolver, set_resolver
-from tidewheel.workspace import answers, champions, data, extraction, maintenance, profiles
+from tidewheel.workspace import answers, champions, data, extraction, maintenance, package_proof, profiles
 from tidewheel.workspace.cause import request_event
 from tidewheel.workspace.comparison import Comparison, compare
 from tidewheel.workspace.contracts import Contracts
@@ -26,6 +26,7 @@ from tidewheel.workspace.mirror import mirror_models
 from tidewheel.workspace.model_card import ModelCard, model_card
 from tidewheel.workspace.models import Models
 from tidewheel.workspace.notebook import NotebookReads
+from tidewheel.workspace.package_proof import PackageProof
 from tidewheel.workspace.project import Project
 from tidewheel.workspace.quarantine import QuarantineDesk
 from tidewheel.workspace.running import Running
@@ -36,6 +37,7 @@ from tidewheel.workspace.why import WhyChain, why
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from tidewheel.model_package.signing import Envelope
     from tidewheel.statistics import Profile
     from tidewheel.steps.data_analysis import TableAnalysis
     from tidewheel.steps.data_ingestion import IngestResult
@@ -285,6 +287,17 @@ class Workspace:
     def champion(self, model: str) -> ModelVersion | None:
         """The version that is in production, None before the first promotion."""
         return champions.registry(self.stores).champion(model)
+
+    def sign_package(self, model: str, version: int | None = None, *, key: str) -> Envelope:
+        """Signs a version's package with a private Ed25519 key in PEM form, which is kept nowhere.
+
+        Without a version it is the champion, or the newest one.
+        """
+        return package_proof.sign(self.stores, model, version, key)
+
+    def verify_package(self, model: str, version: int | None = None, *, key: str | None = None) -> PackageProof:
+        """Checks a version's package anew, and with a public key in PEM form that its holder signed it."""
+        return package_proof.verify(self.stores, model, version, key)
 
     def check_models(self, model: str | None = None) -> Sequence[object]:
         """Damage from outside: packages that are missing or altered."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import tracemalloc
 import warnings
 import zipfile
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime
 import pandas as pd
 import pytest
 import skops.io
@@ -24,13 +27,17 @@ from tidewheel.model_package import Package, package_model
 from tidewheel.model_package import archive as archive_file
 from tidewheel.model_package.archive import read_archive, write_archive
 from tidewheel.model_package.native_model import open_native
+from tidewheel.model_package.onnx_inspection import inspect_onnx
+from tidewheel.model_package.packaging import CONVERTERS
 
 
 @cache
 def good(kind: type = HistGradientBoostingClassifier) -> bytes:
+    """A package: of boosting in ONNX, of another kind in the native form."""
     x = pd.DataFrame({"a": np.arange(60.0), "b": np.arange(60) % 7})
     buffer = io.BytesIO()
-    package_model(kind().fit(x, np.arange(60) // 30), x).write(buffer)
+    converters = CONVERTERS if kind is HistGradientBoostingClassifier else ()
+    package_model(kind().fit(x, np.arange(60) // 30), x, converters=converters).write(buffer)
     return buffer.getvalue()
 
 
@@ -184,6 +191,120 @@ def test_bytes_that_are_no_onnx_are_told(tmp_path):
     files = {**entries(good()), "model.onnx": b"nothing"}
     with pytest.raises(UnreadableFileError, match="cannot be loaded"):
         read(tmp_path, zipped(list(files.items()))).open()
+
+
+def with_onnx(tmp_path: Path, change) -> Package:
+    model = onnx.load_from_string(entries(good())["model.onnx"])
+    change(model)
+    files = {**entries(good()), "model.onnx": model.SerializeToString()}
+    return read(tmp_path, zipped(list(files.items())))
+
+
+def external(location: str):
+    def change(model: onnx.ModelProto) -> None:
+        tensor = model.graph.initializer[0]
+        onnx.external_data_helper.set_external_data(tensor, location)
+        tensor.ClearField("raw_data")
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+
+    return change
+
+
+def oversized(model: onnx.ModelProto) -> None:
+    model.graph.initializer[0].dims[:] = [1 << 40]
+
+
+def overflowing(model: onnx.ModelProto) -> None:
+    model.graph.initializer[0].dims[:] = [1 << 33, 1 << 33]
+
+
+def negative(model: onnx.ModelProto) -> None:
+    model.graph.initializer[0].dims[:] = [-1]
+
+
+def in_an_attribute(model: onnx.ModelProto) -> None:
+    tensor = onnx.TensorProto(data_type=onnx.TensorProto.FLOAT, dims=[1 << 40])
+    model.graph.node[0].attribute.append(onnx.helper.make_attribute("value", tensor))
+
+
+def in_a_branch(model: onnx.ModelProto) -> None:
+    branch = onnx.GraphProto(name="branch")
+    branch.initializer.append(onnx.TensorProto(data_type=onnx.TensorProto.DOUBLE, dims=[1 << 40]))
+    model.graph.node[0].attribute.append(onnx.helper.make_attribute("then_branch", branch))
+
+
+def foreign_operator(model: onnx.ModelProto) -> None:
+    model.graph.node[0].domain = "com.evil"
+
+
+def foreign_domain(model: onnx.ModelProto) -> None:
+    model.opset_import.append(onnx.helper.make_opsetid("com.evil", 1))
+
+
+def function(model: onnx.ModelProto) -> None:
+    model.functions.append(onnx.FunctionProto(name="f", domain="evil"))
+
+
+def sparse(model: onnx.ModelProto) -> None:
+    model.graph.sparse_initializer.append(onnx.SparseTensorProto(dims=[1 << 40]))
+
+
+HOSTILE_ONNX = {
+    "a tensor from another file": (external("../../etc/passwd"), "another file"),
+    "a tensor from an absolute path": (external("/etc/passwd"), "another file"),
+    "an oversized tensor": (oversized, "does not hold"),
+    "a tensor whose size overflows": (overflowing, "does not hold"),
+    "a tensor of negative size": (negative, "does not hold"),
+    "an oversized tensor in an attribute": (in_an_attribute, "does not hold"),
+    "an oversized tensor in a branch": (in_a_branch, "does not hold"),
+    "an operator of a foreign library": (foreign_operator, "com.evil"),
+    "operators of a foreign library": (foreign_domain, "com.evil"),
+    "a function": (function, "functions of its own"),
+    "a sparse tensor": (sparse, "sparse"),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE_ONNX)
+def test_a_hostile_onnx_file_is_refused_before_the_runtime_sees_it(tmp_path, monkeypatch, kind):
+    change, told = HOSTILE_ONNX[kind]
+    package = with_onnx(tmp_path, change)
+    seen = []
+    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda *_, **__: seen.append(1))
+    with pytest.raises(UnreadableFileError, match=told):
+        package.open()
+    assert seen == []
+    assert [path.name for path in tmp_path.iterdir()] == ["package"]
+
+
+def test_an_honest_onnx_file_is_let_pass(tmp_path):
+    assert with_onnx(tmp_path, lambda model: None).open()
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_the_inspection_of_flipped_bytes_raises_nothing_else(data):
+    content = bytearray(entries(good())["model.onnx"])
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        inspect_onnx(bytes(content[: data.draw(st.integers(0, len(content)))]))
+    except UnreadableFileError:
+        pass  # anything else fails the test
+
+
+def bomb() -> bytes:
+    return zipped([*entries(good()).items(), ("model.skops", b"\0" * 50_000_000)], zipfile.ZIP_DEFLATED)
+
+
+def test_a_zip_bomb_is_not_unpacked(tmp_path):
+    data = bomb()
+    assert len(data) < 1_000_000
+    tracemalloc.start()
+    with pytest.raises(UnreadableFileError, match="neither compressed"):
+        read(tmp_path, data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5_000_000
 
 
 FORBIDDEN = ["builtins.eval", "builtins.exec", "os.system", "sklearn.datasets._base.load_files", "numpy.memmap"]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tidewheel.model_package.boundary_rows import MAXIMUM_ROWS, UNKNOWN, boundary_rows
+from tidewheel.model_package.boundary_rows import MAXIMUM_ROWS, UNKNOWN, boundary_rows, forest_values
 from tidewheel.model_package.forest import Forest, Leaf, Split
 from tidewheel.model_package.signature import Field, OutputField, Signature
 
@@ -39,7 +39,7 @@ def rows_of(forest: Forest) -> dict[str, list[object]]:
         outputs=(OutputField(name="prediction", kind="float"),),
         task="regression",
     )
-    return boundary_rows(forest, signature, SAMPLE)
+    return boundary_rows(forest_values(forest, signature), SAMPLE)
 
 
 @pytest.mark.parametrize("count", [1, 2_500])

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import lightgbm
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,7 +22,9 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from tidewheel.core.errors import ConversionError, ParameterError, SchemaMismatchError
 from tidewheel.model_package import Package, package_model
 from tidewheel.model_package.forest import Forest, Leaf, Split
+from tidewheel.model_package.forest_conversion import ForestConverter
 from tidewheel.model_package.onnx_forest import write_onnx
+from tidewheel.model_package.packaging import CONVERTERS
 from tidewheel.model_package.signature import Signature, columns_of
 from tidewheel.steps.model_packaging import model_packaging
 
@@ -106,7 +109,7 @@ def test_a_wrong_conversion_is_seen_and_the_native_form_answers(fault):
 
     x, _ = flights()
     model = hist()
-    package = package_model(model, x, to_onnx=wrong)
+    package = package_model(model, x, converters=[ForestConverter(wrong)])
     assert package.runtime == "sklearn"
     assert "differs by" in package.manifest.reason
     assert "model.onnx" not in package.files
@@ -120,15 +123,15 @@ def test_exchanged_class_names_are_seen():
     model = HistGradientBoostingClassifier(max_iter=4).fit(x[["distance"]], np.where(y, "late", "punctual"))
 
     def wrong(forest: Forest, signature: Signature) -> bytes:
-        return write_onnx(dataclasses.replace(forest, classes=forest.classes[::-1]), signature)
+        return write_onnx(forest, msgspec.structs.replace(signature, classes=signature.classes[::-1]))
 
-    package = package_model(model, x[["distance"]], to_onnx=wrong)
+    package = package_model(model, x[["distance"]], converters=[ForestConverter(wrong)])
     assert package.runtime == "sklearn"
     assert "inf" in package.manifest.reason
 
 
 def test_a_converter_that_writes_rubbish_is_survived():
-    package = package_model(hist(), flights()[0], to_onnx=lambda forest, signature: b"rubbish")
+    package = package_model(hist(), flights()[0], converters=[ForestConverter(lambda forest, signature: b"rubbish")])
     assert package.runtime == "sklearn"
     assert "cannot be loaded" in package.manifest.reason
 
@@ -151,7 +154,7 @@ def test_native_forms_answer_as_the_model(model, text):
     x = x.astype({"carrier": text})
     encode = ColumnTransformer([("c", OneHotEncoder(handle_unknown="ignore"), ["carrier"])], remainder="passthrough")
     fitted = make_pipeline(encode, model).fit(x, y)
-    package = package_model(fitted, x)
+    package = package_model(fitted, x, converters=())
     assert package.runtime == "sklearn"
     assert "no exact form" in package.manifest.reason
     assert package.parity.maximum_difference < 1e-9
@@ -168,16 +171,19 @@ def test_missing_text_stays_missing_in_the_native_form():
     x.loc[::5, "carrier"] = None
     encode = ColumnTransformer([("c", OneHotEncoder(), ["carrier"])], remainder="passthrough")
     fitted = make_pipeline(encode, LogisticRegression(max_iter=500)).fit(x, y)
-    said = package_model(fitted, x).open().predict(columns_of(x))["probability"]
+    said = package_model(fitted, x, converters=()).open().predict(columns_of(x))["probability"]
     np.testing.assert_array_equal(said, fitted.predict_proba(x)[:, 1])
 
 
-def test_a_value_that_the_model_itself_refuses_is_a_misfit():
+@pytest.mark.parametrize("converters", [CONVERTERS, ()], ids=["onnx", "native"])
+def test_a_value_that_the_model_itself_refuses_is_a_misfit(converters):
     x, y = flights()
     encode = ColumnTransformer([("c", OneHotEncoder(), ["carrier"])], remainder="passthrough")
     x = x.astype({"carrier": "str"})
-    package = package_model(make_pipeline(encode, LogisticRegression(max_iter=500)).fit(x, y), x)
-    with pytest.raises(SchemaMismatchError, match="unknown categories"):
+    fitted = make_pipeline(encode, LogisticRegression(max_iter=500)).fit(x, y)
+    package = package_model(fitted, x, converters=converters)
+    assert package.runtime == ("onnx" if converters else "sklearn")
+    with pytest.raises(SchemaMismatchError, match="unknown"):
         package.open().predict({"distance": [0.1], "hour": [1], "carrier": ["ZZ"]})
 
 
