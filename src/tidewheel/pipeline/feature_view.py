@@ -14,6 +14,7 @@ from tidewheel.core.errors import DefinitionError
 from tidewheel.core.records.record import Record
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 INPUT_TYPES = ("bigint", "double", "text", "boolean", "timestamptz")
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -157,10 +158,10 @@ class FeatureView(msgspec.Struct, frozen=True):
             name=self.name,
             table=self.table,
             keys=_expressions(self.keys),
-            event_time=self.event_time,
+            event_time=_time(self.event_time),
             ttl_us=None if self.ttl is None else self.ttl // _MICROSECOND,
             features=_expressions(self.features),
-            created_time=self.created_time or "",
+            created_time=_time(self.created_time) if self.created_time else "",
             owner=self.owner,
             description=self.description,
         )
@@ -230,6 +231,11 @@ def quoted(name: str) -> str:
 
 def _expressions(columns: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
     return dict(columns) if isinstance(columns, Mapping) else {name: quoted(name) for name in columns}
+
+
+def _time(expression: str) -> str:
+    """A column's name is quoted, as it may be a word of SQL, such as `at`."""
+    return quoted(expression) if _COLUMN.fullmatch(expression) else expression
 
 
 def _column_problems(place: str, columns: Any) -> list[str]:
