@@ -35,8 +35,7 @@ def experiments_command(sort: str, ascending: bool, filters: tuple[str, ...], li
             print_json(list(found))
             return
         rows = found.rows()
-        names = list(dict.fromkeys([*_FIRST, *([sort] if sort else []), *(name for row in rows for name in row)]))
-        names = [name for name in names if any(name in row for row in rows)]
+        names = _columns(rows, sort)
         shown = names[:_SHOWN]
         print_table(shown, [[_cell(row.get(name)) for name in shown] for row in rows], empty="no such run")
         if len(names) > _SHOWN:
@@ -63,6 +62,14 @@ def compare_command(runs: tuple[str, ...], with_equal: bool, html: Path | None, 
             click.echo(f"{len(found.rows) - len(rows)} other things are the same: --all shows them")
         if html is not None:
             click.echo(f"page: {html}")
+
+
+def _columns(rows: list[dict[str, Any]], sort: str) -> list[str]:
+    """The run, what is sorted by, what differs between the runs, and only then what does not."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    first = [name for name in (*_FIRST, sort) if name in names]
+    rest = [name for name in names if name not in first]
+    return first + sorted(rest, key=lambda name: len({repr(row.get(name)) for row in rows}) < 2)
 
 
 def _cell(value: Any) -> str:
