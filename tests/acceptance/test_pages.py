@@ -90,11 +90,11 @@ def test_the_page_on_python_is_a_notebook_that_runs(late, shell):
 def test_the_tour_says_the_same_in_the_shell_and_in_python(late, shell):
     folder, _ = late
     rows = TOUR.findall(section("The tour"))
-    assert len(rows) == 13
+    assert len(rows) == 14
     lines = "\n".join(f"print({python!r}, {python} is not None)" for _, python in rows)
     (folder / "tour.py").write_text(f"import tidewheel\nworkspace = tidewheel.open('.')\n{lines}\n")
     assert shell("python tour.py", folder).count(" True\n") == len(rows)
-    for command, _ in rows:  # in this process: thirteen more would cost a second each for what they import
+    for command, _ in rows:  # in this process: as many more would cost a second each for what they import
         with contextlib.chdir(folder):
             said = CliRunner().invoke(app, shlex.split(command)[1:])
         assert (said.exit_code, bool(said.output.strip())) == (0, True), command

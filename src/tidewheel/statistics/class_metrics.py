@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from tidewheel.statistics import binary_metrics
@@ -14,6 +16,7 @@ from tidewheel.statistics.scored import Scored
 _LEAST = float(np.finfo(np.float64).eps)
 _BINS = 10
 _GROUPS = 1000
+_share = partial(Metric, least=0.0, greatest=1.0)
 
 
 def _roc_auc(scored: Scored, blocks: Blocks) -> BlockMeasure:
@@ -63,7 +66,7 @@ def _of_confusion(value: str) -> Metric:
         totals = flat.reshape(blocks.count, count * count).astype(float)
         return SumMeasure(totals, lambda sums: _CONFUSED[value](sums.reshape(-1, count, count)))
 
-    return Metric(value, is_loss=False, measure=measure)
+    return _share(value, is_loss=False, measure=measure)
 
 
 def _accuracy(tables: Numbers) -> Numbers:
@@ -135,16 +138,16 @@ def _calibration_error(scored: Scored, blocks: Blocks) -> BlockMeasure:
 
 
 BINARY = (
-    Metric("roc_auc", is_loss=False, measure=_roc_auc),
-    Metric(
+    _share("roc_auc", is_loss=False, measure=_roc_auc),
+    _share(
         "average_precision",
         is_loss=False,
         measure=_average_precision,
         exact=lambda scored: binary_metrics.average_precision(scored.truth, scored.said),
     ),
-    Metric("log_loss", is_loss=True, measure=_log_loss),
-    Metric("brier_score", is_loss=True, measure=_brier),
-    Metric(
+    Metric("log_loss", is_loss=True, measure=_log_loss, least=0.0),
+    Metric("brier_score", is_loss=True, measure=_brier, least=0.0),
+    _share(
         "calibration_error",
         is_loss=True,
         measure=_calibration_error,
@@ -153,8 +156,8 @@ BINARY = (
     *(_of_confusion(name) for name in ("accuracy", "precision", "recall", "f1")),
 )
 MULTICLASS = (
-    Metric("log_loss", is_loss=True, measure=_log_loss),
+    Metric("log_loss", is_loss=True, measure=_log_loss, least=0.0),
     *(_of_confusion(name) for name in ("accuracy", "balanced_accuracy", "macro_f1")),
-    Metric("roc_auc", is_loss=False, measure=_roc_auc_of_classes),
-    Metric("brier_score", is_loss=True, measure=_brier),
+    _share("roc_auc", is_loss=False, measure=_roc_auc_of_classes),
+    Metric("brier_score", is_loss=True, measure=_brier, least=0.0),
 )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from tidewheel.statistics.binary_metrics import Numbers
+from tidewheel.statistics.block_bootstrap import Interval
 from tidewheel.statistics.block_measure import BlockMeasure
 from tidewheel.statistics.blocks import Blocks
+from tidewheel.statistics.gain import measured_interval
 from tidewheel.statistics.scored import Scored
 
 
@@ -22,6 +26,7 @@ class Metric:
         measure: its form for resampling.
         exact: the number itself where the form for resampling only comes near to it; None where that is exact.
         is_score: False for what tells something but orders no models, such as a mean error.
+        least, greatest: numbers beyond which it cannot lie.
     """
 
     name: str
@@ -29,6 +34,14 @@ class Metric:
     measure: Callable[[Scored, Blocks], BlockMeasure]
     exact: Callable[[Scored], float] | None = None
     is_score: bool = True
+    least: float = -math.inf
+    greatest: float = math.inf
+
+    def interval(self, measure: BlockMeasure, draws: Numbers, *, tail: float = 0.05) -> Interval:
+        """The number with its interval, which ends where the metric does; see `gain.measured_interval`."""
+        found = measured_interval(measure, draws, tail=tail)
+        low, high = np.clip([found.low, found.high], self.least, self.greatest)
+        return Interval(found.estimate, float(low), float(high), found.blocks)
 
     def value(self, scored: Scored) -> float:
         """The number; NaN where there is none, such as ROC AUC of rows of one class."""

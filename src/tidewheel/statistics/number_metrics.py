@@ -57,14 +57,14 @@ def _width(scored: Scored, blocks: Blocks) -> BlockMeasure:
 
 
 REGRESSION = (
-    Metric("rmse", is_loss=True, measure=_rmse),
-    Metric("mae", is_loss=True, measure=_mae),
-    Metric("r2", is_loss=False, measure=_r2),
+    Metric("rmse", is_loss=True, measure=_rmse, least=0.0),
+    Metric("mae", is_loss=True, measure=_mae, least=0.0),
+    Metric("r2", is_loss=False, measure=_r2, greatest=1.0),
     Metric("bias", is_loss=True, measure=_bias, is_score=False),
 )
 QUANTILES = (
-    Metric("pinball", is_loss=True, measure=_pinball),
-    Metric("coverage_error", is_loss=True, measure=_coverage_error),
-    Metric("crossing", is_loss=True, measure=_crossing),
+    Metric("pinball", is_loss=True, measure=_pinball, least=0.0),
+    Metric("coverage_error", is_loss=True, measure=_coverage_error, least=0.0, greatest=1.0),
+    Metric("crossing", is_loss=True, measure=_crossing, least=0.0, greatest=1.0),
     Metric("width", is_loss=True, measure=_width, is_score=False),
 )

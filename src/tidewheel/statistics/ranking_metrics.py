@@ -79,5 +79,6 @@ def _measure(scored: Scored, blocks: Blocks, *, name: str) -> BlockMeasure:
 
 
 RANKING = tuple(
-    Metric(name, is_loss=False, measure=partial(_measure, name=name)) for name in ("ndcg", "ndcg_10", "mrr", "map")
+    Metric(name, is_loss=False, measure=partial(_measure, name=name), least=0.0, greatest=1.0)
+    for name in ("ndcg", "ndcg_10", "mrr", "map")
 )

@@ -12,7 +12,6 @@ from tidewheel.core.errors import SchemaMismatchError
 from tidewheel.core.records import Check
 from tidewheel.pipeline.gate import Baseline
 from tidewheel.statistics.binary_metrics import Numbers
-from tidewheel.statistics.gain import measured_interval
 from tidewheel.statistics.metric_table import metric_of
 from tidewheel.statistics.scored import Scored
 from tidewheel.steps.gate_rows import SHOWN, GateRows, known
@@ -29,7 +28,7 @@ def floor_checks(rows: GateRows) -> list[Check]:
     for name, floor in sorted(rows.gate.floors.items()):
         metric = metric_of(rows.ours.problem, name)
         value = metric.value(rows.ours)
-        found = measured_interval(metric.measure(rows.ours, rows.blocks), rows.draws)
+        found = metric.interval(metric.measure(rows.ours, rows.blocks), rows.draws)
         passed = value <= floor if metric.is_loss else value >= floor  # NaN passes neither
         word = "at most" if metric.is_loss else "at least"
         interval = f" (90% interval {found.low:.4f} to {found.high:.4f})" if found.low == found.low else ""

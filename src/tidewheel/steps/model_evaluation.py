@@ -15,7 +15,6 @@ from tidewheel.pipeline import step
 from tidewheel.statistics.binary_metrics import Numbers
 from tidewheel.statistics.blocks import Blocks, blocks_of, draw_blocks
 from tidewheel.statistics.class_metrics import confusion
-from tidewheel.statistics.gain import measured_interval
 from tidewheel.statistics.metric import Metric
 from tidewheel.statistics.metric_table import metric_of, metrics_of
 from tidewheel.statistics.scored import Scored
@@ -142,7 +141,7 @@ def _measured(scored: Scored, main: Metric, blocks: Blocks, draws: Numbers, tail
     result = []
     for metric in ordered:
         form = metric.measure(scored, blocks)
-        value, found = metric.value_of(form, scored, blocks), measured_interval(form, draws, tail=tail)
+        value, found = metric.value_of(form, scored, blocks), metric.interval(form, draws, tail=tail)
         result.append(
             MeasuredMetric(
                 name=metric.name,
@@ -175,7 +174,7 @@ def _by_segment(
                 break
             here, its = scored.of(codes == code), blocks.of(codes == code)
             form = main.measure(here, its)
-            found = measured_interval(form, draws, tail=tail)
+            found = main.interval(form, draws, tail=tail)
             part.append(
                 SegmentMetric(
                     column=column,

@@ -82,7 +82,9 @@ class Document:
         )
 
 
-_MORE = "figure { margin:14px 0; background:#fff; border-radius:10px; padding:8px } figure img { max-width:100% }\n"
+_MORE = """.scroll { margin:0 0 18px }
+figure { margin:14px 0; background:#fff; border-radius:10px; padding:8px } figure img { max-width:100% }
+"""
 
 
 def shown(value: Any) -> str:

@@ -46,6 +46,15 @@ def test_one_block_or_no_value_gives_no_interval():
         interval_of(1.0, np.ones(10), 5, tail=0.5)
 
 
+def test_an_interval_ends_where_its_metric_does():
+    truth, blocks = np.array([0.0, 1.0] * 20), blocks_of(np.arange(40) // 10, 40)
+    accuracy = metric_of("binary", "accuracy")
+    scored = Scored("binary", truth, np.where(np.arange(40) == 7, 1 - truth, truth))
+    found = accuracy.interval(accuracy.measure(scored, blocks), draw_blocks(4, 200, seed=0))
+    assert found.high == 1.0
+    assert measured_interval(accuracy.measure(scored, blocks), draw_blocks(4, 200, seed=0)).high > 1.0
+
+
 def test_a_smaller_loss_is_a_gain():
     truth, blocks = np.arange(20.0), blocks_of(None, 20)
     near, far = Scored("regression", truth, truth + 1), Scored("regression", truth, truth + 3)
