@@ -74,9 +74,10 @@ def test_a_binary_model_is_told_in_whole_and_in_parts():
 def test_a_package_is_evaluated_as_its_model_is():
     model = LogisticRegression().fit(TRAIN[FEATURES], TRAIN["late"])
     package = package_model(model, TRAIN[FEATURES].head(50))
-    ours, theirs = (model_evaluation(one, TEST, label="late", **QUICK).report for one in (package, model))
-    assert ours == theirs
-    assert ours.importance[0].shap is None
+    ours, theirs = (model_evaluation(one, TEST, label="late", **QUICK) for one in (package, model))
+    assert ours.metrics == pytest.approx(theirs.metrics, abs=1e-9)
+    assert ours.report.confusion == theirs.report.confusion
+    assert ours.report.importance[0].shap is None
 
 
 def test_three_classes_numbers_quantiles_and_rankings_have_their_own_metrics():
