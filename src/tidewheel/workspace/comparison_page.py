@@ -114,5 +114,6 @@ def _search(run_id: str, trials: Sequence[TrialRow]) -> str:
             f"<title>{escape(text)}</title></circle>"
         )
     axis = f'<text x="0" y="10">{told(high)}</text><text x="0" y="{_HEIGHT - _EDGE:g}">{told(low)}</text>'
-    svg = f'<svg viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" role="img" aria-label="trials">{axis}{"".join(dots)}</svg>'
+    box = f'viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" style="max-width:640px"'
+    svg = f'<svg {box} role="img" aria-label="trials">{axis}{"".join(dots)}</svg>'
     return f'{head}<div class="card">{svg}</div>'
