@@ -28,6 +28,7 @@ BENCHES = (
     "sql_on_snapshot",
     "profile_table",
     "features",
+    "batch_prediction",
     "gate",
     "feast_comparison",
 )

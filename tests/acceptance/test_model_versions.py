@@ -118,3 +118,17 @@ def test_a_version_is_pinned_set_aside_and_deleted_and_why_still_tells_it(life, 
     assert {"delete", "alias", "set state"} <= set(operations)
     states = life.json("models", "show", spare, "1")["states"]
     assert [one["to_state"] for one in states] == ["approved", "retired", "deleted"]
+
+
+def test_predict_answers_a_table_into_another_and_why_tells_it(life):
+    said = life.tell("predict", "toy", "--table", "points", "--to", "all_points", "--version", "1")
+    assert "600 of 600 rows" in said
+    assert "column 'label' is left out" in said
+    result = life.json("predict", "toy", "--table", "points", "--to", "all_points", "--version", "1")
+    assert (result["rows"], result["is_new"]) == (600, False)
+    assert life.json("sql", "select count(*) n, count(probability) p from all_points") == [{"n": 600, "p": 600}]
+    assert life.tell("why", "all_points").startswith(f"why all_points@{result['snapshot']['snapshot_id']}")
+    assert "no table for the answers" in life.tell("predict", "toy", "--table", "points", code=2)
+    assert "did you mean 'points'" in life.tell("predict", "toy", "--table", "point", "--to", "x", code=3)
+    assert "no batch prediction wrote" in life.tell("predict", "toy", "--table", "points", "--to", "labels", code=5)
+    assert "name a JSON file, - for standard input, or --table" in life.tell("predict", "toy", code=2)

@@ -73,12 +73,16 @@ def tick_command(at: str | None, as_json: bool) -> None:
 
 
 @command("why", example="tidewheel why flight-delay")
-@click.argument("model")
+@click.argument("name", metavar="MODEL")
 @click.option("--version", type=int, help="A version instead of the champion.")
-def why_command(model: str, version: int | None, as_json: bool) -> None:
-    """Tell why MODEL's champion is in production: back to its verdict, run, sources, rows and cause."""
+def why_command(name: str, version: int | None, as_json: bool) -> None:
+    """Tell why MODEL's champion is in production: back to its verdict, run, sources, rows and cause.
+
+    In place of MODEL, the name of a table that `predict --table` wrote, or TABLE@SNAPSHOT, tells where its rows come
+    from.
+    """
     with opened() as workspace:
-        chain = workspace.why(model, version)
+        chain = workspace.why(name, version)
         if as_json:
             print_json(chain)
         else:
@@ -89,7 +93,7 @@ def why_command(model: str, version: int | None, as_json: bool) -> None:
 
 
 def _print_chain(chain: WhyChain) -> None:
-    click.secho(f"why {chain.model} v{chain.version}", bold=True)
+    click.secho(f"why {chain.table or f'{chain.model} v{chain.version}'}", bold=True)
     nouns = max(len(link.noun) for link in chain.links)
     refs = {
         depth: max(len(_short(link.ref)) for link in chain.links if link.depth == depth)

@@ -21,7 +21,7 @@ ALSO = {
     "promote": (5,),
     "rollback": (5,),
     "deploy": (1,),
-    "predict": (1,),
+    "predict": (1, 5),
     "label": (5,),
     "tick": (5, 130),
 }

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from tidewheel.cli.batch_progress import BatchProgressPrinter, ignore
 from tidewheel.cli.command import command, opened
 from tidewheel.cli.output import print_json, print_left, print_table
 from tidewheel.core.errors import ParameterError, UnreadableFileError
+
+if TYPE_CHECKING:
+    from tidewheel.workspace import Workspace
 
 
 @command("deploy", example="tidewheel deploy flight-delay --to dev")
@@ -42,20 +46,63 @@ def undeploy_command(model: str, as_json: bool) -> None:
 @click.argument("model")
 @click.argument("rows", type=click.Path(), required=False)
 @click.option("--example", is_flag=True, help="Ask nothing: print rows from the examples in the model's package.")
-def predict_command(model: str, rows: str | None, example: bool, as_json: bool) -> None:
-    """Ask MODEL's endpoint about ROWS: a JSON file with a list of objects, or - for standard input."""
+@click.option("--table", help="Answer all rows of this table, without an endpoint, into the table of --to.")
+@click.option("--snapshot", type=int, help="With --table: this snapshot instead of the current one.")
+@click.option("--version", type=int, help="With --table: this version instead of the champion.")
+@click.option("--to", help="With --table: the table of the answers; its rows are replaced.")
+@click.option("--keep", multiple=True, help="With --table: a column to keep, repeatable; all but features otherwise.")
+@click.option("--append", "appends", is_flag=True, help="With --table: add to the rows that the table of --to has.")
+@click.option("--event-time", default="event_time", show_default=True, help="With --table: the time to join views at.")
+def predict_command(
+    model: str, rows: str | None, example: bool, table: str | None, as_json: bool, **options: Any
+) -> None:
+    """Ask MODEL's endpoint about ROWS: a JSON file with a list of objects, or - for standard input.
+
+    With --table, answer all rows of a snapshot in place of an endpoint. The same command after a kill goes on where it
+    was, and when it was done does nothing: each answer is there once.
+    """
     with opened() as workspace:
+        if table is not None:
+            _predict_table(workspace, model, table, as_json=as_json, **options)
+            return
         if example:
             print_json(workspace.example(model))
             return
         if rows is None:
-            raise ParameterError("no rows are given", next_step="name a JSON file, or - for standard input")
+            raise ParameterError("no rows are given", next_step="name a JSON file, - for standard input, or --table")
         answers = workspace.predict(model, _columns(_read_rows(rows)))
         if as_json:
             print_json(answers)
             return
         names = list(answers)
         print_table(names, list(zip(*answers.values(), strict=True)), empty="no rows")
+
+
+def _predict_table(
+    workspace: Workspace,
+    model: str,
+    table: str,
+    *,
+    to: str | None,
+    keep: tuple[str, ...],
+    as_json: bool,
+    **options: Any,
+) -> None:
+    if to is None:
+        raise ParameterError("no table for the answers is given", next_step=f"add such as --to {table}_predictions")
+    listener = BatchProgressPrinter() if not as_json else ignore
+    result = workspace.predict_table(model, table, to=to, keep=keep or None, tell=listener, **options)
+    if as_json:
+        print_json(result)
+        return
+    done = "answered" if result.is_new else "had been answered before; nothing was done:"
+    click.echo(
+        f"{result.rows:,} rows of {table}@{result.input.snapshot_id} {done} by {model} v{result.version}: "
+        f"{to}@{result.snapshot.snapshot_id}"
+    )
+    for name in result.left_out:
+        click.echo(f"column {name!r} is left out: an answer has its name")
+    click.echo(f"look closer: tidewheel why {to}")
 
 
 @command("label", example="tidewheel label labels.csv")

@@ -55,8 +55,16 @@ class OnnxModel:
             SchemaMismatchError: a field does not fit, or the graph itself refuses a value, such as an unknown category
                 of an encoder without a rule for it.
         """
+        return self.answer(self._signature.bind(columns))
+
+    def answer(self, bound: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Answers by output name for columns of shape [n, 1] that fit the signature: doubles, or texts as objects.
+
+        Raises:
+            SchemaMismatchError: the graph itself refuses a value.
+        """
         try:
-            answers = self._session.run(self._outputs, self._signature.bind(columns))
+            answers = self._session.run(self._outputs, dict(bound))
         except _REFUSALS as error:
             raise SchemaMismatchError(
                 "the model refuses these rows: a category is unknown, or missing where none may be",

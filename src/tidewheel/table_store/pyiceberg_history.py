@@ -64,8 +64,11 @@ def remove_tag(name: str, tag: str, transaction: Transaction) -> None:
 def snapshots_to_expire(
     metadata: TableMetadata, older_than: datetime, count: int, keep: Collection[int]
 ) -> tuple[int, ...]:
-    """The snapshots beyond the newest `count`, and older ones, that no tag, branch or `keep` holds; oldest first."""
-    held = {ref.snapshot_id for ref in metadata.refs.values()} | set(keep)
+    """The snapshots beyond the newest `count`, and older ones, that no tag, branch or `keep` holds; oldest first.
+
+    Of a branch beside the main one all snapshots are held that are its own: a job reads from them what it has done.
+    """
+    held = {ref.snapshot_id for ref in metadata.refs.values()} | set(keep) | _beside_main(metadata)
     before_ms = older_than.timestamp() * 1000
     ordered = sorted(metadata.snapshots, key=lambda one: one.sequence_number or 0, reverse=True)
     old = [
@@ -98,6 +101,16 @@ def main_history(metadata: TableMetadata) -> list[IcebergSnapshot]:
 def published_ids(metadata: TableMetadata) -> set[int]:
     """The snapshots of the main history and of tags: not those that were only staged."""
     return _main_ids(metadata) | set(tags_of(metadata).values())
+
+
+def _beside_main(metadata: TableMetadata) -> set[int]:
+    main, beside = _main_ids(metadata), set()
+    for ref in metadata.refs.values():
+        for snapshot in ancestors_of(metadata.snapshot_by_id(ref.snapshot_id), metadata):
+            if ref.snapshot_ref_type == SnapshotRefType.TAG or snapshot.snapshot_id in main:
+                break
+            beside.add(snapshot.snapshot_id)
+    return beside
 
 
 def _main_ids(metadata: TableMetadata) -> set[int]:

@@ -28,6 +28,7 @@ from tidewheel.core.records import Snapshot
 from tidewheel.table_store.arrow_types import table_schema
 from tidewheel.table_store.expired_snapshots import ExpiredSnapshots
 from tidewheel.table_store.file_index import FileIndex
+from tidewheel.table_store.pyiceberg_batches import PyIcebergBatches
 from tidewheel.table_store.pyiceberg_catalog import drop_unchanged, identifier, names, open_catalog
 from tidewheel.table_store.pyiceberg_commit import commit, storage_errors
 from tidewheel.table_store.pyiceberg_files import TableData, remove_files, write_files
@@ -76,6 +77,7 @@ class PyIcebergTableStore:
         self._snapshots = SnapshotReader(index)
         self._expired = ExpiredSnapshots(folder / "expired.db")
         self.staging = PyIcebergStaging(self._load, self._snapshots, self._expired, folder / "staging")
+        self.batches = PyIcebergBatches(self._load, self._snapshots, self._expired)
         self.maintenance = PyIcebergMaintenance(self._load, self._snapshots, index, self._expired)
 
     @classmethod

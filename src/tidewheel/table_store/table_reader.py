@@ -123,14 +123,23 @@ class TableReader:
         for batch in engine.stream_sql(query, {NAME: self.reference}, threads=self._threads, batch_rows=batch_rows):
             yield from self._cast(import_module("pyarrow").Table.from_batches([batch]), names).to_batches(batch_rows)
 
-    def encoded_batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """As `batches`, texts as dictionaries where files have them: the quick way to look at all rows once."""
+    def encoded_batches(self, columns: Sequence[str] | None = None, *, first_row: int = 0) -> Iterator[pa.RecordBatch]:
+        """As `batches`, texts as dictionaries where files have them: the quick way to look at all rows once.
+
+        Args:
+            columns: which; all by default.
+            first_row: rows before this one, counted from 0 in the order of ingestion, are left out.
+        """
         names = self._checked(columns)
-        if not self.reference.is_direct or not names:
-            yield from self.batches(names)
+        if self.reference.is_direct and names:
+            stream = import_module("tidewheel.table_store.parquet_batches").encoded_batches
+            yield from stream(self.reference, names, threads=self._threads, first_row=first_row)
             return
-        stream = import_module("tidewheel.table_store.parquet_batches").encoded_batches
-        yield from stream(self.reference, names, threads=self._threads)
+        for batch in self.batches(names):
+            passed = min(first_row, batch.num_rows)
+            first_row -= passed
+            if passed < batch.num_rows:
+                yield batch.slice(passed)
 
     def sql(self, query: str, parameters: Mapping[str, Any] | Sequence[Any] | None = None) -> pa.Table:
         """The result of a query over this table, which is called `this`; see `run_sql` for its errors."""

@@ -36,10 +36,15 @@ class Link(Record, frozen=True, kw_only=True):
 
 
 class WhyChain(Record, frozen=True, kw_only=True):
-    """Why a version is what it is."""
+    """Why a version is what it is.
+
+    Attributes:
+        table: the snapshot of predictions that is explained, as `TABLE@ID`; empty for the version itself.
+    """
 
     model: str
     version: int
+    table: str = ""
     links: tuple[Link, ...]
 
     @property
@@ -58,10 +63,11 @@ def why(stores: Stores, model: str, version: int | None = None) -> WhyChain:
     if number is None:
         raise NotFoundError("champion of model", model, known=stores.models.models())
     found = stores.models.get(model, number)
-    return WhyChain(model=model, version=number, links=tuple(_links(stores, found)))
+    return WhyChain(model=model, version=number, links=tuple(version_links(stores, found)))
 
 
-def _links(stores: Stores, version: ModelVersion) -> Iterator[Link]:
+def version_links(stores: Stores, version: ModelVersion) -> Iterator[Link]:
+    """The links of a version, from what answers back to the event that started it all."""
     run = stores.runs.find(version.run_id)
     yield from _deployments(stores, version)
     yield from _moves(stores, version, run.event_id if run else "")
@@ -72,10 +78,10 @@ def _links(stores: Stores, version: ModelVersion) -> Iterator[Link]:
         return
     yield from _run(stores, run)
     for one in version.snapshots:
-        yield _snapshot(stores, f"{one.table}@{one.snapshot_id}", f"{one.row_count:,} rows", depth=1)
+        yield snapshot_link(stores, f"{one.table}@{one.snapshot_id}", f"{one.row_count:,} rows", depth=1)
         yield from audit_links(stores, one.table, one.snapshot_id, depth=2)
     yield from _references(stores, run)
-    yield from _event(stores, run.event_id, depth=0)
+    yield from event_links(stores, run.event_id, depth=0)
 
 
 def _references(stores: Stores, run: Run) -> Iterator[Link]:
@@ -137,7 +143,7 @@ def _moves(stores: Stores, version: ModelVersion, told_event: str) -> Iterator[L
             if move.event_id == told_event:
                 yield _plain("event", move.event_id, "the run's own, see below", 1)
             elif move.event_id:
-                yield from _event(stores, move.event_id, depth=1)
+                yield from event_links(stores, move.event_id, depth=1)
 
 
 def _told(move: AliasMove, reason: str) -> str:
@@ -217,7 +223,8 @@ def _run(stores: Stores, run: Run) -> Iterator[Link]:
         yield _plain("parameters", run.plan_digest, told, 1)
 
 
-def _snapshot(stores: Stores, ref: str, text: str, depth: int) -> Link:
+def snapshot_link(stores: Stores, ref: str, text: str, depth: int) -> Link:
+    """A snapshot by its address, with the digest of what it holds."""
     table, _, number = ref.rpartition("@")
     try:
         digest = stores.tables.snapshot(table, id=int(number)).digest
@@ -255,7 +262,8 @@ def audit_links(stores: Stores, table: str, snapshot_id: int, *, depth: int) -> 
     yield Link(noun="audit", ref=contract, text=text, depth=depth, command=f"tidewheel show {run_id}" if run_id else "")
 
 
-def _event(stores: Stores, event_id: str, *, depth: int) -> Iterator[Link]:
+def event_links(stores: Stores, event_id: str, *, depth: int) -> Iterator[Link]:
+    """An event with what it rests on."""
     try:
         event: Event = stores.events.get(event_id)
     except NotFoundError:
@@ -271,7 +279,7 @@ def _evidence(stores: Stores, one: Evidence, depth: int) -> Iterator[Link]:
     if one.kind == "signal":
         yield from _signal(stores, one.ref, depth)
     elif one.kind == "snapshot":
-        yield _snapshot(stores, one.ref, "", depth)
+        yield snapshot_link(stores, one.ref, "", depth)
     elif one.kind == "model_version":
         model, _, number = one.ref.rpartition("/")
         command = f"tidewheel why {model} --version {number}"

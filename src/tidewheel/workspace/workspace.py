@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,8 @@ from tidewheel.orchestrator import Listener
 from tidewheel.orchestrator.progress import silent
 from tidewheel.pipeline import Plan, release_resolver, set_resolver
 from tidewheel.workspace import answers, champions, data, extraction, maintenance, package_proof, profiles
+from tidewheel.workspace.batch_job import BatchRequest, prepare_job
+from tidewheel.workspace.batch_prediction import BatchProgress, BatchResult, ignore_progress, predict_table
 from tidewheel.workspace.cause import request_event
 from tidewheel.workspace.comparison import Comparison, compare
 from tidewheel.workspace.contracts import Contracts
@@ -33,6 +35,7 @@ from tidewheel.workspace.running import Running
 from tidewheel.workspace.stores import Stores
 from tidewheel.workspace.views import RunView
 from tidewheel.workspace.why import WhyChain, why
+from tidewheel.workspace.why_predictions import why_predictions
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -367,6 +370,49 @@ class Workspace:
         """Asks a model's endpoint over HTTP: answers by output name, and `prediction_id`."""
         return answers.predict(self.stores, model, columns, prediction_ids=prediction_ids)
 
+    def predict_table(
+        self,
+        model: str,
+        table: str,
+        *,
+        to: str,
+        snapshot: int | None = None,
+        version: int | None = None,
+        keep: Sequence[str] | None = None,
+        appends: bool = False,
+        event_time: str = "event_time",
+        tell: Callable[[BatchProgress], None] = ignore_progress,
+        chunk_rows: int | None = None,
+    ) -> BatchResult:
+        """Answers all rows of a table's snapshot and makes the answers a snapshot of another table, exactly once.
+
+        The same call after a kill goes on with what was kept, and after it had been published does nothing.
+
+        Args:
+            model: its champion answers.
+            table: the rows, with the columns that the model takes, or keys and `event_time` of the views it declares.
+            to: the table of the answers; made if it is missing, its rows are replaced.
+            snapshot: the id of one; the current one by default.
+            version: a version instead of the champion.
+            keep: columns of `table` that stand beside the answers; by default all that are no features.
+            appends: adds to the rows that `to` has.
+            event_time: the column that says for when features are joined.
+            tell: is told how far it is.
+            chunk_rows: rows that are kept together; what a kill costs.
+
+        Raises:
+            NotFoundError: there is no such model, version, champion, table or snapshot.
+            SchemaMismatchError: columns or values do not fit the model; nothing was published.
+            ParameterError: there are no rows, or `to` is `table`.
+            ConflictError: `to` holds other rows or was changed meanwhile, or another process does the same.
+            StorageError: the disk is full; the same call goes on after room was made.
+        """
+        from tidewheel.prediction_service.batch_prediction import CHUNK_ROWS
+
+        request = BatchRequest(model, table, to, version, snapshot, keep, appends, event_time, chunk_rows or CHUNK_ROWS)
+        job = prepare_job(self.stores, self.contracts, request)
+        return predict_table(self.stores, job, tell)
+
     def example(self, model: str, *, rows: int = 3) -> list[dict[str, Any]]:
         """Rows to ask a model: examples from the package of its champion, before the first one of its newest version.
 
@@ -381,9 +427,17 @@ class Workspace:
         """Tells what turned out to be true; returns the number of labels added."""
         return answers.add_labels(self.stores, files)
 
-    def why(self, model: str, version: int | None = None) -> WhyChain:
-        """The chain of facts behind a version, by default the champion."""
-        return why(self.stores, model, version)
+    def why(self, name: str, version: int | None = None) -> WhyChain:
+        """The chain of facts behind a model's version, by default the champion.
+
+        The name of a table that a batch prediction wrote, or `TABLE@SNAPSHOT`, gives the chain of its rows.
+
+        Raises:
+            NotFoundError: there is no such model, version, or table of predictions.
+        """
+        if version is None and name not in self.stores.models.models():
+            return why_predictions(self.stores, name)
+        return why(self.stores, name, version)
 
     def mirror(self) -> list[str]:
         """Writes to MLflow what it does not show yet; returns what others had changed there and was put right.
