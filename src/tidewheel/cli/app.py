@@ -45,6 +45,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "deploy": ("serving", "bring a model to an endpoint"),
         "undeploy": ("serving", "take an endpoint down"),
         "predict": ("serving", "ask an endpoint"),
+        "export": ("export", "write a model in a form that runs without Python"),
         "label": ("serving", "tell what turned out to be true"),
     },
     "The circle": {

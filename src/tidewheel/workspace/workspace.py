@@ -40,6 +40,7 @@ from tidewheel.workspace.why_predictions import why_predictions
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from tidewheel.deployment.edge_bundle import EdgeBundle
     from tidewheel.model_package.signing import Envelope
     from tidewheel.statistics import Profile
     from tidewheel.steps.data_analysis import TableAnalysis
@@ -301,6 +302,23 @@ class Workspace:
     def verify_package(self, model: str, version: int | None = None, *, key: str | None = None) -> PackageProof:
         """Checks a version's package anew, and with a public key in PEM form that its holder signed it."""
         return package_proof.verify(self.stores, model, version, key)
+
+    def export(
+        self, model: str, folder: str | Path, *, version: int | None = None, assets: str | Path | None = None
+    ) -> EdgeBundle:
+        """Writes a version's edge form into a new folder: it runs in browsers and in Node, without Python.
+
+        Args:
+            model: without a version its champion, or the newest one.
+            folder: new or empty.
+            version: one of the model's.
+            assets: a folder with the files of onnxruntime-web; npm brings them if not.
+        """
+        from tidewheel.workspace.export import export_edge
+
+        event = request_event(self.stores, model, {"version": version, "folder": str(folder)})
+        given = Path(assets) if assets is not None else None
+        return export_edge(self.stores, model, version, Path(folder).absolute(), event, assets=given)
 
     def check_models(self, model: str | None = None) -> Sequence[object]:
         """Damage from outside: packages that are missing or altered."""
