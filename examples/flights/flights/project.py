@@ -38,13 +38,19 @@ GATE = Gate(
     block="day",
     time="scheduled_at",
     key=("flight_id",),
+    chance_per_year=1.2,
+    runs_per_year=12,
     floors={"roc_auc": 0.6},
     baseline=Baseline.of_column(BASELINE),
     segments=("origin", "carrier"),
     segment_limit=0.05,
     budget=Budget(latency_p99_ms=250.0, size_mb=5.0),
 )
-"""When a version may answer: flights of one day share their weather, so days are what is drawn."""
+"""When a version may answer.
+
+Flights of one day share their weather, so days are what is drawn. Another model that is as good does no harm, so that one
+retraining a year may win by chance.
+"""
 
 
 @pipeline
