@@ -48,8 +48,8 @@ GATE = Gate(
 )
 """When a version may answer.
 
-Flights of one day share their weather, so days are what is drawn. Another model that is as good does no harm, so that one
-retraining a year may win by chance.
+Flights of one day share their weather, so days are what is drawn. Another model that is as good does no harm, so that
+one retraining a year may win by chance.
 """
 
 
