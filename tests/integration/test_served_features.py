@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import subprocess
+import sys
 import urllib.error
 import urllib.request
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
 
 import tidewheel
-from tidewheel.core.errors import ConflictError, DeploymentError, SchemaMismatchError, StorageError
+from tidewheel.core.errors import ConflictError, DefinitionError, DeploymentError, SchemaMismatchError, StorageError
+from tidewheel.feature_store import materialize
 from tidewheel.pipeline import features
 from tidewheel.prediction_service.client import InferenceClient
 
@@ -285,6 +290,8 @@ def test_without_the_store_the_endpoint_is_not_ready_and_answers_ready_features_
     ready = {name: [1.0] for name in FEATURES} | {"origin": ["JFK"], "hour": [3], "age": [3], "seats": [100]}
     assert get(f"{served.url}/v2/health/ready") == (200, {"ready": True})
     served.workspace.features.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("pragma wal_checkpoint(truncate)")
     path.rename(path.with_suffix(".away"))
     try:
         with pytest.raises(StorageError, match="'online.db' does not exist"):
@@ -303,3 +310,58 @@ def test_without_the_store_the_endpoint_is_not_ready_and_answers_ready_features_
         path.with_suffix(".away").rename(path)
     assert served.ask(one_row())["probability"]
     assert get(f"{served.url}/v2/models/late/ready")[0] == 200
+
+
+def test_a_view_that_is_declared_anew_never_answers_for_a_model_that_was_trained_before(served):
+    """Without the old definition online nothing is answered; `materialize` keeps it online as long as it is needed."""
+    features_of = served.workspace.features
+    served.ask(one_row(), ["before"])
+    served.write(SOURCE.replace("(temp - 32) / 1.8", "temp"))
+    tables = served.workspace.stores.tables
+    changed = features_of.find("weather")
+    reference = tables.reference(tables.snapshot("weather"))
+    materialize(features_of.online_path, changed, reference, until=served.now)
+    with pytest.raises(StorageError, match="'weather' is online by another definition than the one"):
+        served.ask(one_row())
+    with pytest.raises(DeploymentError, match="another definition") as caught:
+        served.workspace.deploy("late")
+    assert "--model late --version 1" in caught.value.next_step
+    try:
+        features_of.materialize()
+        assert [name.split("@")[0] for name in features_of.online_views()] == ["planes", "weather", "weather"]
+        assert served.workspace.deploy("late").version == 1
+        served.ask(one_row(), ["beside"])
+    finally:
+        served.write(SOURCE)
+        features_of.materialize()
+    assert sorted(features_of.online_views()) == ["planes", "weather"]
+    served.ask(one_row(), ["back"])
+    rows = {row["prediction_id"]: row["inputs"] for row in served.logged()}
+    assert rows["before"] == rows["beside"] == rows["back"]
+
+
+def test_views_that_the_pipeline_does_not_join_are_told_before_anything_runs(served):
+    try:
+        served.write(SOURCE.replace("[weather, planes, trip], event", "[weather], event"))
+        with pytest.raises(DefinitionError, match=r"does not join view 'planes' \(joined are weather\)"):
+            served.workspace.plan("training")
+        served.write(SOURCE.replace("features=(weather, planes, trip))", "features=(weather, trip))"))
+        with pytest.raises(DefinitionError, match="'trip' uses 'built', which no view before it gives"):
+            served.workspace.plan("training")
+    finally:
+        served.write(SOURCE)
+
+
+def test_examples_show_keys_and_can_be_asked(served):
+    command = [sys.executable, "-m", "tidewheel", "-C", str(served.folder), "predict", "late"]
+    example = subprocess.run([*command, "--example"], capture_output=True, text=True, check=True).stdout
+    assert [sorted(row) for row in json.loads(example)] == [["leaves_at", "miles", "origin", "tail"]] * 3
+    asked = [*command, "-", "--json"]
+    answer = subprocess.run(asked, input=example, capture_output=True, text=True, check=True).stdout
+    assert len(json.loads(answer)["probability"]) == 3
+
+
+def test_why_names_the_views_as_they_are_looked_up(served):
+    links = [link for link in served.workspace.why("late").links if link.noun == "feature view"]
+    assert [link.ref.split("@")[0] for link in links] == ["weather", "planes", "trip"]
+    assert "temp_c, wind from weather" in links[0].text

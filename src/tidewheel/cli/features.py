@@ -90,13 +90,25 @@ def search_command(words: tuple[str, ...], as_json: bool) -> None:
 @command("materialize", example="tidewheel features materialize weather --since 2026-01-01")
 @click.argument("views", nargs=-1)
 @click.option("--since", help="Leave out events before this time (ISO 8601); a later call without it adds them.")
-def materialize_command(views: tuple[str, ...], since: str | None, as_json: bool) -> None:
-    """Bring the newest values of VIEWS online, of all views without any; only what is new is read."""
+@click.option("--model", help="Keep the views of one of this model's versions online too, as it was trained with them.")
+@click.option("--version", type=int, help="That version.")
+def materialize_command(
+    views: tuple[str, ...], since: str | None, model: str | None, version: int | None, as_json: bool
+) -> None:
+    """Bring the newest values of VIEWS online, of all views without any; only what is new is read.
+
+    A view that was declared anew stays online beside it, as NAME@DIGEST, for the models in production that were
+    trained with it.
+    """
     from tidewheel.core.clock import parse_time
+    from tidewheel.core.errors import ParameterError
+
+    if (model is None) != (version is None):
+        raise ParameterError("--model and --version go together", next_step="name both, or none")
 
     with opened() as workspace:
         features: Features = workspace.features
-        results = features.materialize(views, since=parse_time(since) if since else None)
+        results = features.materialize(views, since=parse_time(since) if since else None, model=model, version=version)
         if as_json:
             print_json(results)
             return

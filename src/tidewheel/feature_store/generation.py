@@ -102,6 +102,20 @@ def publish(connection: sqlite3.Connection, generation: Generation, snapshot: Sn
     _remove_older(connection, generation)
 
 
+def forget(connection: sqlite3.Connection, views: Sequence[str]) -> None:
+    """Takes views offline, with their values."""
+    for view in views:
+        connection.execute("begin immediate")
+        connection.execute("delete from current where view = ?", (view,))
+        connection.execute(
+            "delete from applied where generation in (select id from generation where view = ?)", (view,)
+        )
+        connection.execute("delete from generation where view = ?", (view,))
+        connection.execute("commit")
+    if views:
+        _remove_values(connection)
+
+
 def _remove_older(connection: sqlite3.Connection, generation: Generation) -> None:
     old = connection.execute(
         "select id from generation where view = ? and id < ?", (generation.view, generation.id)
@@ -109,7 +123,11 @@ def _remove_older(connection: sqlite3.Connection, generation: Generation) -> Non
     for (number,) in old:
         connection.execute("delete from generation where id = ?", (number,))
         connection.execute("delete from applied where generation = ?", (number,))
-    # Also what a killed process left of generations that are gone: in pieces, so that other writers get their turn.
+    _remove_values(connection)
+
+
+def _remove_values(connection: sqlite3.Connection) -> None:
+    """Of generations that are gone, also by a killed process: in pieces, so that other writers get their turn."""
     while connection.execute(
         """delete from value where (generation, key) in (select generation, key from value
         where generation not in (select id from generation) limit ?)""",

@@ -6,7 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from tidewheel.core.errors import NotFoundError, suggest
+from tidewheel.core.records import ModelVersion
+from tidewheel.feature_store.pinned_plan import PinnedPlan
+from tidewheel.pipeline.feature_view import read_definition
+from tidewheel.pipeline.features import JOIN_STEP
 from tidewheel.workspace.cause import request_event
 from tidewheel.workspace.champions import PLACE, endpoint_of, local_deployment
 from tidewheel.workspace.operation import record_operation
@@ -37,6 +43,30 @@ def predict(
     at = stores.clock.now() if stores.config.workspace.clock == "virtual" else None
     with InferenceClient(state.url) as client:
         return client.predict(state.model, columns, prediction_ids=prediction_ids, at=at)
+
+
+def example_rows(stores: Stores, version: ModelVersion, rows: int) -> list[dict[str, Any]]:
+    """Rows to ask a version: from its package, and where views give features, keys from the rows of their join."""
+    package = stores.artifacts.load(version.package)
+    inputs: dict[str, Sequence[Any]] = package.examples.inputs
+    if version.features:
+        wanted = {field.name: field.kind for field in package.signature.inputs}
+        plan = PinnedPlan([read_definition(one) for one in version.features], wanted)
+        asked = plan.needs(frozenset()).asks
+        inputs = {name: values for name, values in inputs.items() if name not in plan.owners and name not in asked}
+        inputs |= _joined_rows(stores, version, list(asked), rows)
+    return [dict(zip(inputs, row, strict=True)) for row in list(zip(*inputs.values(), strict=True))[:rows]]
+
+
+def _joined_rows(stores: Stores, version: ModelVersion, names: list[str], rows: int) -> dict[str, list[Any]]:
+    """The last rows, as JSON has them, that the version's run joined features to and that lack no such column."""
+    for execution in stores.executions.list(version.run_id):
+        joined = execution.outputs.get("output") if execution.step == JOIN_STEP else None
+        table = stores.artifacts.load(joined) if joined is not None else None
+        if table is not None and set(names) <= set(table.column_names):
+            whole = table.select(names).drop_null()
+            return msgspec.to_builtins(whole.slice(max(0, whole.num_rows - rows)).to_pydict())  # type: ignore[no-any-return]
+    raise NotFoundError("joined features of run", version.run_id, next_step="run the model's pipeline again")
 
 
 def add_labels(stores: Stores, files: Sequence[str | Path]) -> int:

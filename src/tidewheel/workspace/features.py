@@ -15,7 +15,7 @@ from tidewheel.pipeline.feature_view import OnDemandDefinition, ViewDefinition
 from tidewheel.workspace.cause import request_event
 from tidewheel.workspace.operation import record_operation
 from tidewheel.workspace.project import Project
-from tidewheel.workspace.served_features import online_path
+from tidewheel.workspace.served_features import KEPT, kept_views, online_path
 from tidewheel.workspace.snapshot_artifact import snapshot_artifact
 from tidewheel.workspace.stores import Stores
 
@@ -115,25 +115,45 @@ class Features:
         metadata = {**(table.schema.metadata or {}), b"tidewheel.features": report.to_json()}
         return table.replace_schema_metadata(metadata)
 
-    def materialize(self, names: Sequence[str] = (), *, since: datetime | None = None) -> list[MaterializeResult]:
+    def materialize(
+        self,
+        names: Sequence[str] = (),
+        *,
+        since: datetime | None = None,
+        model: str | None = None,
+        version: int | None = None,
+    ) -> list[MaterializeResult]:
         """Brings the online store to the current snapshots; recorded as an operation per view.
+
+        A view that was declared anew stays online beside it as `NAME@DIGEST`, as it was when a model was trained that
+        is deployed, the champion, or the champion before.
 
         Args:
             names: of feature views; all when empty.
             since: leaves out earlier events.
+            model, version: whose views are kept online too, although it is none of those.
 
         Raises:
-            NotFoundError: no view of a name is declared.
+            NotFoundError: no view of a name is declared, or there is no such version.
             SchemaMismatchError: a view does not fit its table; the views before it are materialized.
         """
         from tidewheel.feature_store import put_on_demand
+        from tidewheel.feature_store.generation import forget
         from tidewheel.feature_store.online_schema import connect
 
         known = self.views()
         chosen = [self.find(name) for name in names] or list(known.values())
+        others = [self._stores.models.get(model, version)] if model is not None and version is not None else []
+        kept = kept_views(self._stores, known.values(), others)
         with closing(connect(self.online_path)) as connection:
             put_on_demand(connection, [one for one in known.values() if isinstance(one, OnDemandDefinition)])
-        return [self._materialize(view, since) for view in chosen if isinstance(view, ViewDefinition)]
+            # Those that are kept come first: an endpoint that reads one finds it before it is declared anew.
+            wanted = [*kept.values(), *(view for view in chosen if isinstance(view, ViewDefinition))]
+            results = [self._materialize(view, since) for view in wanted]
+            online = [name for name in self.online_views() if KEPT in name and name not in kept]
+            if not names:
+                forget(connection, online)
+        return results
 
     def get_online(
         self,

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tidewheel.core.errors import DefinitionError, DeploymentError, TidewheelError
+import msgspec
+
+from tidewheel.core.errors import DefinitionError, DeploymentError, NotFoundError, TidewheelError
 from tidewheel.core.records import ModelVersion
 from tidewheel.feature_store.online_schema import FILE
 from tidewheel.feature_store.pinned_plan import missing_features
 from tidewheel.model_package import Signature
+from tidewheel.model_registry.registry import CHAMPION
 from tidewheel.pipeline import Plan
 from tidewheel.pipeline.feature_view import Definition, ViewDefinition, read_definition
 from tidewheel.workspace.stores import Stores
 
 Meaning = dict[str, Any]
+KEPT = "@"
+"""Between a view's name and the digest of its definition; no name that is declared has it."""
 
 
 def served_definitions(plan: Plan, names: Sequence[str], model: str) -> tuple[Meaning, ...]:
@@ -80,7 +85,10 @@ def check_online(version: ModelVersion, signature: Signature, online_path: Path)
         views.open()
     except TidewheelError as error:
         told = f"{version.model} v{version.version} looks features up: {error.what}"
-        raise DeploymentError(told, where=error.where or str(online_path), next_step=error.next_step) from error
+        next_step = error.next_step
+        if isinstance(error, NotFoundError):
+            next_step = f"run `tidewheel features materialize --model {version.model} --version {version.version}`"
+        raise DeploymentError(told, where=error.where or str(online_path), next_step=next_step) from error
     finally:
         views.close()
 
@@ -90,7 +98,22 @@ def online_path(stores: Stores) -> Path:
     return stores.folder / FILE
 
 
-def stored_views(version: ModelVersion) -> list[ViewDefinition]:
-    """The views of a version that must be online."""
-    definitions = [read_definition(one) for one in version.features]
-    return [one for one in definitions if isinstance(one, ViewDefinition)]
+def kept_views(
+    stores: Stores, declared: Iterable[Definition], others: Iterable[ModelVersion] = ()
+) -> dict[str, ViewDefinition]:
+    """Views that models in production look up, and that are declared otherwise by now; by their names as kept."""
+    used = [one.features for one in stores.deployments.active()]
+    for model, alias in stores.aliases.all():
+        if alias == CHAMPION:  # that before it too, to which a rollback goes
+            moves = stores.aliases.history(model, alias)
+            numbers = {one for move in moves[-1:] for one in (move.from_version, move.to_version) if one is not None}
+            used += [stores.models.get(model, number).features for number in numbers]
+    used += [one.features for one in others]
+    now = {view.digest for view in declared}
+    views = [read_definition(view) for features in used for view in features]
+    return {
+        name: msgspec.structs.replace(view, name=name)
+        for view in views
+        if isinstance(view, ViewDefinition) and view.digest not in now
+        for name in [f"{view.name}{KEPT}{view.digest[:12]}"]
+    }

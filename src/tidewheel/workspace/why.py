@@ -8,6 +8,7 @@ from tidewheel.core.errors import NotFoundError, TidewheelError
 from tidewheel.core.records import Artifact, Event, Evidence, ModelVersion, ReferenceSource, Run, ValidationReport
 from tidewheel.core.records.record import Record
 from tidewheel.metadata_store import AliasMove
+from tidewheel.pipeline.feature_view import ViewDefinition, read_definition
 from tidewheel.steps.ingest_properties import CONTRACT, FILE, RUN
 from tidewheel.workspace.references import TYPE as REFERENCE_TYPE
 from tidewheel.workspace.skew_signals import REPORT_TYPE
@@ -81,6 +82,7 @@ def version_links(stores: Stores, version: ModelVersion) -> Iterator[Link]:
         yield snapshot_link(stores, f"{one.table}@{one.snapshot_id}", f"{one.row_count:,} rows", depth=1)
         yield from audit_links(stores, one.table, one.snapshot_id, depth=2)
     yield from _references(stores, run)
+    yield from _features(version)
     yield from event_links(stores, run.event_id, depth=0)
 
 
@@ -117,6 +119,18 @@ def _validation(stores: Stores, artifact: Artifact, command: str) -> Link:
         f"{outliers:,} outliers, moved: {', '.join(moved) or 'nothing'}"
     )
     return Link(noun="validation", ref=artifact.digest, text=text, depth=1, command=command)
+
+
+def _features(version: ModelVersion) -> Iterator[Link]:
+    for view in map(read_definition, version.features):
+        source = f"from {view.table}" if isinstance(view, ViewDefinition) else f"computed from {', '.join(view.inputs)}"
+        yield Link(
+            noun="feature view",
+            ref=f"{view.name}@{view.digest[:12]}",
+            text=f"{', '.join(view.features)} {source}, looked up as trained with",
+            depth=1,
+            command=f"tidewheel features show {view.name}",
+        )
 
 
 def _deployments(stores: Stores, version: ModelVersion) -> Iterator[Link]:

@@ -434,12 +434,14 @@ class Workspace:
     def example(self, model: str, *, rows: int = 3) -> list[dict[str, Any]]:
         """Rows to ask a model: examples from the package of its champion, before the first one of its newest version.
 
+        Where the model is served with feature views, entity keys and what on-demand views take stand in for features.
+
         Raises:
             NotFoundError: the model has no version.
+            ArtifactMissingError: the rows that its features were joined to are gone.
         """
         version = self.models.show(model).version
-        inputs = self.stores.artifacts.load(version.package).examples.inputs
-        return [dict(zip(inputs, row, strict=True)) for row in list(zip(*inputs.values(), strict=True))[:rows]]
+        return answers.example_rows(self.stores, version, rows)
 
     def label(self, files: Sequence[str | Path]) -> int:
         """Tells what turned out to be true; returns the number of labels added."""
