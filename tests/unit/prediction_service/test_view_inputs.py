@@ -207,7 +207,7 @@ def test_while_the_store_is_rewritten_every_answer_is_of_one_generation_or_anoth
 
     reader = threading.Thread(target=read)
     reader.start()
-    for _ in range(5):
+    for _ in range(3):
         store.put(*rows, view=other)
         store.put(*rows)
     ended.set()
