@@ -90,7 +90,7 @@ def test_the_page_on_python_is_a_notebook_that_runs(late, shell):
 def test_the_tour_says_the_same_in_the_shell_and_in_python(late, shell):
     folder, _ = late
     rows = TOUR.findall(section("The tour"))
-    assert len(rows) == 14
+    assert len(rows) == 17
     lines = "\n".join(f"print({python!r}, {python} is not None)" for _, python in rows)
     (folder / "tour.py").write_text(f"import tidewheel\nworkspace = tidewheel.open('.')\n{lines}\n")
     assert shell("python tour.py", folder).count(" True\n") == len(rows)
