@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from tidewheel.core.clock import utc_now
@@ -67,6 +67,7 @@ class AliasStore:
         reason: str,
         at: datetime,
         retires: str = "",
+        refuses: Collection[ModelState] = (),
     ) -> AliasMove:
         """Points an alias to another version; on the disk when this returns.
 
@@ -80,9 +81,10 @@ class AliasStore:
             reason: why, in one line.
             at: workspace clock.
             retires: why the version that it leaves retires, in the same transaction; empty when that keeps its state.
+            refuses: states in which the version does not become what the alias says; looked at in the same transaction.
 
         Raises:
-            ConflictError: it points elsewhere, or the version is deleted.
+            ConflictError: it points elsewhere, or the version is deleted or in a state that is refused.
             NotFoundError: the model has no such version.
         """
         move = AliasMove(
@@ -100,6 +102,9 @@ class AliasStore:
             both = sorted({to_version, expected if retires and expected else to_version})
             states = {one: hold_version(connection, model, one) for one in both}
             _check_version(connection, model, to_version, states[to_version])
+            if states[to_version] in refuses:
+                told = f"version {to_version} of model {model!r} has become {states[to_version]}"
+                raise ConflictError(told, next_step="look at why, then decide again")
             if not _swap(connection, model, alias, expected, to_version):
                 raise _conflict(connection, model, alias, expected)
             if retires and expected is not None and states[expected] != "retired":

@@ -139,6 +139,7 @@ class ModelStore:
         *,
         expected: ModelState | None = None,
         verdict_digest: str | None = None,
+        unless_alias: str = "",
     ) -> ModelVersion:
         """Changes a version's state. Atomic: the current row and the history together, by compare-and-swap.
 
@@ -150,14 +151,20 @@ class ModelStore:
             at: workspace clock.
             expected: what it must be now; None for whatever it is.
             verdict_digest: the verdict that the new state rests on; None to keep the one there is.
+            unless_alias: an alias that must not point to it, looked at in the same transaction; empty for none.
 
         Raises:
+            ProtectedError: that alias points to it.
             ConflictError: it is not in the expected state, or none of `TRANSITIONS` leads to the new one.
             NotFoundError: there is no such version.
         """
         self.get(name, version)
         with self._database.write("decision") as connection:
             change = StateChange(state, reason, event_id, at, verdict_digest)
+            hold_version(connection, name, version)  # who moves an alias to it holds it, too, and waits
+            if unless_alias in connection.scalars(_ALIASES, model=name, version=version):
+                told = f"version {version} of model {name!r} is its {unless_alias} and cannot become {state}"
+                raise ProtectedError(told, next_step=f"promote another version of {name} first")
             return change_state(connection, name, version, change, expected=expected)
 
     def delete(self, name: str, version: int, reason: str, event_id: str, at: datetime) -> ModelVersion:

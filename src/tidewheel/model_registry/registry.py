@@ -17,7 +17,8 @@ from tidewheel.metadata_store import AliasStore, ModelStore
 from tidewheel.model_registry.finding import Finding
 
 CHAMPION = "champion"
-_GONE = ("retired", "deleted")
+_GONE: tuple[ModelState, ...] = ("retired", "deleted")
+_UNFIT: tuple[ModelState, ...] = ("rejected", *_GONE)
 _ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 
 
@@ -114,16 +115,20 @@ class ModelRegistry:
         is_live = self._aliases.get(version.model, CHAMPION) == version.version
         if version.verdict_digest == verdict_digest or is_live or version.state == "retired":
             return version
-        return self._models.set_state(
-            version.model,
-            version.version,
-            state,
-            reason,
-            event_id,
-            at,
-            expected=version.state,
-            verdict_digest=verdict_digest,
-        )
+        try:
+            return self._models.set_state(
+                version.model,
+                version.version,
+                state,
+                reason,
+                event_id,
+                at,
+                expected=version.state,
+                verdict_digest=verdict_digest,
+                unless_alias=CHAMPION,
+            )
+        except ProtectedError:  # promoted since it was looked at
+            return self._models.get(version.model, version.version)
 
     def get(self, model: str, version: int) -> ModelVersion:
         """A version.
@@ -173,7 +178,16 @@ class ModelRegistry:
             )
         with self._packages_held():
             self._artifacts.verify(chosen.package)
-            self._aliases.move(model, CHAMPION, version, expected=expected, event_id=event_id, reason=reason, at=at)
+            self._aliases.move(
+                model,
+                CHAMPION,
+                version,
+                expected=expected,
+                event_id=event_id,
+                reason=reason,
+                at=at,
+                refuses=() if is_forced else _UNFIT,
+            )
         return chosen
 
     def roll_back(self, model: str, *, event_id: str, reason: str, at: datetime) -> ModelVersion:
@@ -201,6 +215,7 @@ class ModelRegistry:
                 reason=f"rolled back: {reason}",
                 at=at,
                 retires=f"rolled back: {reason}",
+                refuses=_GONE,
             )
         return self._models.get(model, previous)
 
@@ -245,7 +260,10 @@ class ModelRegistry:
                 f"{model} v{version} is the champion and cannot become {state}",
                 next_step=f"promote another version, or `tidewheel rollback {model}`",
             )
-        return self._models.set_state(model, version, state, reason, event_id, at, expected=known.state)
+        guard = "" if state == "approved" else CHAMPION
+        return self._models.set_state(
+            model, version, state, reason, event_id, at, expected=known.state, unless_alias=guard
+        )
 
     def point(
         self,
@@ -316,7 +334,7 @@ class ModelRegistry:
 
 
 def _check_state(version: ModelVersion) -> None:
-    if version.state in ("rejected", *_GONE):
+    if version.state in _UNFIT:
         raise ConflictError(
             f"{version.model} v{version.version} is {version.state}: {version.reason}",
             next_step="choose another version" + ("" if version.state == "deleted" else ", or promote it with --force"),

@@ -432,3 +432,37 @@ def test_a_version_takes_over_a_later_verdict_unless_it_is_live_or_retired(store
     live, _ = stores.register("two", verdict="v1")
     stores.registry.promote(MODEL, 2, expected=None, **MOVE)
     assert stores.registry.judge_again(live, **again) == live
+
+
+def test_a_version_that_is_rejected_while_it_is_promoted_does_not_become_champion(stores, monkeypatch):
+    stores.register("one")
+    verify = stores.artifacts.verify
+
+    def reject_meanwhile(artifact):
+        verify(artifact)
+        stores.registry.set_state(MODEL, 1, "rejected", event_id="e", reason="faulty rows", at=AT)
+
+    monkeypatch.setattr(stores.artifacts, "verify", reject_meanwhile)
+    with pytest.raises(ConflictError, match="has become rejected"):
+        stores.registry.promote(MODEL, 1, expected=None, **MOVE)
+    assert stores.registry.champion(MODEL) is None
+
+
+def test_a_version_that_is_promoted_while_it_is_judged_keeps_its_state(stores, monkeypatch):
+    version, _ = stores.register("one")
+    look = stores.aliases.get
+
+    def promote_meanwhile(model, alias):
+        before = look(model, alias)
+        if before is None:
+            stores.aliases.move(model, alias, 1, expected=None, **MOVE)
+        return before
+
+    monkeypatch.setattr(stores.aliases, "get", promote_meanwhile)
+    judged = stores.registry.judge_again(
+        version, verdict_digest="later", state="rejected", reason="worse", event_id="e", at=AT
+    )
+    assert judged.state == "approved"
+    stores.aliases.remove(MODEL, "champion", expected=1, **MOVE)
+    with pytest.raises(ProtectedError, match="is its champion"):
+        stores.registry.set_state(MODEL, 1, "retired", event_id="e", reason="old", at=AT)
