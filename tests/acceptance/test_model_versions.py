@@ -120,6 +120,26 @@ def test_a_version_is_pinned_set_aside_and_deleted_and_why_still_tells_it(life, 
     assert [one["to_state"] for one in states] == ["approved", "retired", "deleted"]
 
 
+def test_a_model_whose_versions_are_all_deleted_is_told_and_no_traceback(life):
+    stores = life.toy.stores
+    first = stores.models.get("toy", 1)
+    registry(stores).register(
+        "gone",
+        stores.artifacts.put("a package of its own"),
+        run=stores.runs.get(first.run_id),
+        metrics={},
+        parameters={},
+        snapshots=first.snapshots,
+        verdict_digest="",
+        state="rejected",
+        reason="worse",
+        at=first.at,
+    )
+    life.tell("models", "delete", "gone", "1", "--reason", "worse")
+    assert "all deleted" in life.tell("models", "show", "gone", code=3)
+    assert life.json("models", "show", "gone", "1")["version"]["state"] == "deleted"
+
+
 def test_predict_answers_a_table_into_another_and_why_tells_it(life):
     said = life.tell("predict", "toy", "--table", "points", "--to", "all_points", "--version", "1")
     assert "600 of 600 rows" in said

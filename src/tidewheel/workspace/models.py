@@ -161,7 +161,13 @@ class Models:
         if version is not None:
             return version
         champion = self._stores.aliases.get(model, "champion")
-        return champion if champion is not None else self.find(model)[0].version
+        if champion is not None:
+            return champion
+        found = self.find(model)
+        if not found:
+            told = f"its versions are all deleted; name one to see what is known of it: `tidewheel models {model}`"
+            raise NotFoundError("version", "newest", where=f"model {model!r}", next_step=told)
+        return found[0].version
 
     @contextmanager
     def _recorded(self, name: str, parameters: Mapping[str, Any]) -> Iterator[tuple[Event, Operation]]:
