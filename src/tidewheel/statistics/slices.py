@@ -170,6 +170,8 @@ def _encode(name: str, values: pd.Series) -> _Column:
     if values.nunique() <= 10:
         return _encode_values(name, values, is_missing)
     is_time = pd.api.types.is_datetime64_any_dtype(values.dtype)
+    if is_time:  # of whichever resolution: int64 of another one than nanoseconds would be read as a day of 1970
+        values = values.astype(values.dt.as_unit("ns").dtype)
     numbers = values.astype("int64").to_numpy(float) if is_time else values.to_numpy(dtype=float, na_value=np.nan)
     known = numbers[~is_missing & np.isfinite(numbers)]
     edges = np.unique(np.quantile(known, _EDGES)) if len(known) else np.empty(0)

@@ -186,3 +186,14 @@ def test_odd_columns_are_no_trouble():
     assert find_slices(rows, gain, blocks_of(None, 600)).found[0].words == "flag = True"
     assert find_slices(rows.iloc[:0], gain[:0], blocks_of(None, 0)).found == ()
     assert find_slices(rows[[]], gain, blocks_of(None, 600)).looked_at == 0
+
+
+@pytest.mark.parametrize("unit", ["s", "us", "ns"])
+@pytest.mark.parametrize("zone", [None, "America/New_York"])
+def test_a_slice_of_times_tells_its_days_whatever_their_resolution(unit, zone):
+    times = pd.Series(pd.date_range("2013-01-01", periods=2000, freq="h", tz=zone)).dt.as_unit(unit)
+    gain = np.where(times >= times[1500], -1.0, 1.0) + np.random.default_rng(0).normal(0, 0.1, 2000)
+    found = find_slices(pd.DataFrame({"time": times}), gain, blocks_of(None, 2000)).found
+    hours = ("11:15", "03:03") if zone is None else ("16:15", "08:03")  # in UTC
+    between = f"2013-03-04 {hours[0]}:00 <= time < 2013-03-21 {hours[1]}:00"
+    assert {one.words for one in found} == {between, f"time >= 2013-03-21 {hours[1]}:00"}
