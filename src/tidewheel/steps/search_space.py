@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
+import numpy as np
 
 from tidewheel.core.errors import ParametersError
 
@@ -107,6 +108,8 @@ def _read_choices(values: tuple[Any, ...]) -> Choices | str:
     if not values:
         return "the list of choices is empty"
     for value in values:
+        if isinstance(value, np.generic):
+            return f"choice {value} is a number of NumPy: write `.tolist()` behind the array"
         if value is not None and not isinstance(value, str | int | float):
             return f"choice {value!r} is no text, number, boolean or None"
         if isinstance(value, float) and not math.isfinite(value):
@@ -125,6 +128,8 @@ def _read_range(given: Mapping[str, Any]) -> Range | str:
         return f"the range has no {' and no '.join(missing)}"
     low, high, step = given["low"], given["high"], given.get("step")
     for key, number in (("low", low), ("high", high), ("step", step)):
+        if isinstance(number, np.generic):
+            return f"{key} {number} is a number of NumPy: write {key} as `{key}.item()`"
         if isinstance(number, bool) or not isinstance(number, int | float | None):
             return f"{key} {number!r} is no number"
         if number is not None and not math.isfinite(number):

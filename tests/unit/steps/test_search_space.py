@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,6 +54,9 @@ def test_every_form_is_read_and_survives_json():
         ([1, 1], "twice"),
         ([[1]], "no text, number"),
         (object(), "neither a range"),
+        (list(np.array([0.1, 0.2])), "a number of NumPy"),
+        (np.float64(0.1), "a number of NumPy"),
+        ({"low": np.float64(0.1), "high": 1.0}, "a number of NumPy"),
     ],
 )
 def test_what_is_no_range_is_told_with_its_place(given_range, said):
