@@ -44,7 +44,7 @@ async function start() {
   const answer = async () => {
     const output = document.querySelector('output');
     try {
-      const columns = signature.inputs.map((one) => [one.name, [read(one, form.elements[one.name].value)]]);
+      const columns = signature.inputs.map((one) => [one.name, [read(one, form.elements.namedItem(one.name).value)]]);
       const given = await model.predict(Object.fromEntries(columns));
       output.className = '';
       output.replaceChildren(
