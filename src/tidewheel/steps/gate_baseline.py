@@ -49,8 +49,8 @@ def floor_checks(rows: GateRows) -> list[Check]:
     return checks
 
 
-def baseline_check(rows: GateRows) -> tuple[Check, Scored | None]:
-    """Whether the candidate beats the declared baseline, and the baseline's answers where it has one for every row.
+def baseline_check(rows: GateRows) -> tuple[Check, GateRows, Scored]:
+    """Whether the candidate beats the declared baseline, the rows for which that has an answer, and its answers.
 
     Raises:
         SchemaMismatchError: the baseline gives no answers.
@@ -63,7 +63,7 @@ def baseline_check(rows: GateRows) -> tuple[Check, Scored | None]:
     here = rows.only(has_answer)
     theirs = _as_scored(here.ours, said[has_answer])
     check = here.better_than("better than baseline", name, theirs, needed=baseline.minimum_gain)
-    return check, theirs if has_answer.all() else None
+    return check, here, theirs
 
 
 def _as_scored(ours: Scored, said: Numbers) -> Scored:

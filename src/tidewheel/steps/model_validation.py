@@ -138,6 +138,10 @@ def _rows(candidate: Package, test: pd.DataFrame, gate: Gate) -> GateRows:
         metric = metric_of(problem, gate.metric)
     except NotFoundError as error:
         raise SchemaMismatchError(f"the candidate is a {signature.task} model; {error.what}") from None
+    if not metric.is_score:
+        raise SchemaMismatchError(
+            f"{metric.name} tells something of a model, but orders no models; name another metric"
+        )
     truth = truth_of(test, gate.label, problem, signature.classes)
     if problem == "binary" and len(set(truth)) < 2:
         raise SchemaMismatchError("the test rows are all of one class")
@@ -170,13 +174,13 @@ def _train(checks: list[Check], train: pd.DataFrame | None, rows: GateRows) -> T
 def _baseline(checks: list[Check], rows: GateRows) -> tuple[GateRows, Scored, str] | None:
     name = rows.gate.baseline.column or rows.gate.baseline.function or "the baseline"
     try:
-        check, theirs = baseline_check(rows)
+        check, here, theirs = baseline_check(rows)
     except TidewheelError as error:
         told = f"{name} cannot be scored: {error.what}"
         checks.append(Check(name="better than baseline", passed=False, message=told))
         return None
     checks.append(check)
-    return (rows, theirs, "the baseline") if theirs is not None else None
+    return here, theirs, "the baseline"
 
 
 def _champion(
@@ -211,6 +215,9 @@ def _segments(checks: list[Check], candidate: Package, rows: GateRows, theirs: S
             "slices cannot be compared",
             lambda: slice_checks(rows, theirs, reference, features=features, level=level),
         )
+    elif gate.slice_columns:
+        told = f"slices cannot be compared: scores of {reference} are no probabilities, so rows have no loss"
+        checks.append(Check(name="no slice is worse", passed=True, row_count=len(rows.ours), message=told))
 
 
 def _try(checks: list[Check], name: str, told: str, make: Any) -> None:

@@ -317,6 +317,30 @@ def test_without_a_champion_segments_are_held_against_the_baseline():
     assert not check(verdict, "segment port = LGA").passed
 
 
+def test_segments_are_held_against_a_baseline_that_knows_nothing_of_the_first_rows():
+    test = flights().copy()
+    at_lga = test["port"] == "LGA"
+    test.loc[at_lga, "left"] = -test.loc[at_lga, "left"]
+    gate = with_(segments=("port",), time="at", baseline=Baseline.last("port"))
+    verdict = judged(packaged("left"), gate, test=test)
+    assert sum(one.row_count for one in verdict.checks if one.name.startswith("segment")) == 3000 - len(PORTS)
+    assert not check(verdict, "segment port = LGA").passed
+
+
+def test_slices_that_cannot_be_compared_are_told():
+    test = flights().assign(rule=100 * flights()["right"])
+    gate = with_(slice_columns=("*",), baseline=Baseline.of_column("rule"))
+    assert "are no probabilities" in check(judged(packaged("left"), gate, test=test), "no slice is worse").message
+
+
+@pytest.mark.parametrize("metric", ["bias", "nothing"])
+def test_a_metric_that_orders_no_models_decides_nothing(metric):
+    verdict = judged(packaged("left", target="delay"), with_(label="delay", metric=metric))
+    assert [one.name for one in verdict.checks] == ["test rows"]
+    assert not verdict.passed
+    assert metric in verdict.checks[0].message
+
+
 def test_segments_seldom_refuse_an_equal_model():
     refused = 0
     for seed in range(60):
