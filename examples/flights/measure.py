@@ -3,11 +3,13 @@
     python measure.py data
 
 Each month is answered by a model that was frozen at the end of March and by models trained anew before that month.
-The steps are called as the plain functions that they are; a workspace in a temporary folder holds what the views read.
+The steps are called as the plain functions that they are; a copy of the project in a temporary folder holds what the
+views read.
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -27,6 +29,7 @@ from get_data import get_data
 
 import tidewheel
 
+HERE = Path(__file__).resolve().parent
 MONTHS = tuple(range(4, 10))
 POLICIES: Mapping[str, int | None] = {"frozen": None, "all rows": 0, "last 90 days": 90, "last 60 days": 60}
 """Days that training looks back, by the column's name; None is trained for April and never again."""
@@ -65,8 +68,10 @@ def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "data")
     get_data(folder)
     with tempfile.TemporaryDirectory() as temporary:
-        Path(temporary, "tidewheel.toml").write_text('[project]\nname = "measure"\n')
-        with tidewheel.open(temporary) as workspace:
+        project = shutil.copytree(
+            HERE, Path(temporary, "project"), ignore=shutil.ignore_patterns(".*", "data", "tests")
+        )
+        with tidewheel.open(project) as workspace:
             workspace.ingest("weather", sorted(folder.glob("weather-*.csv")))
             workspace.ingest("planes", [folder / "planes.csv"])
             results = measure(folder)

@@ -76,17 +76,19 @@ def test_a_version_that_is_not_there_is_told(life):
 
 
 def test_export_tells_what_is_wrong_before_it_writes(life, tmp_path):
-    told = life.tell("export", "toy", "1", "--to", "edge", str(tmp_path / "new"), "--assets", str(tmp_path), code=2)
+    told = life.tell(
+        "export", "toy", "--version", "1", "--to", "edge", str(tmp_path / "new"), "--assets", str(tmp_path), code=2
+    )
     assert "ort.wasm.min.mjs is missing" in told
     (tmp_path / "mine").write_text("keep")
-    assert "not empty" in life.tell("export", "toy", "1", "--to", "edge", str(tmp_path), code=2)
+    assert "not empty" in life.tell("export", "toy", "--version", "1", "--to", "edge", str(tmp_path), code=2)
     assert [one.name for one in tmp_path.iterdir()] == ["mine"]
 
 
 def test_export_writes_a_folder_that_answers(life, tmp_path):
     if shutil.which("npm") is None or shutil.which("node") is None:
         pytest.skip("npm or node is not installed")
-    written = life.json("export", "toy", "1", "--to", "edge", str(tmp_path / "edge"))
+    written = life.json("export", "toy", "--version", "1", "--to", "edge", str(tmp_path / "edge"))
     assert written["files"]["model.onnx"] > 0
     assert json.loads((tmp_path / "edge" / "signature.json").read_text())["inputs"]
     done = subprocess.run(["node", "check.mjs"], cwd=tmp_path / "edge", capture_output=True, text=True, timeout=100)

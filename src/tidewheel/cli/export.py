@@ -10,16 +10,16 @@ from tidewheel.cli.command import command, opened
 from tidewheel.cli.output import print_json
 
 
-@command("export", example="tidewheel export flight-delay --to edge ./flight-delay-edge")
+@command("export", example="tidewheel export flight-delay ./flight-delay-edge --to edge")
 @click.argument("model")
-@click.argument("version", type=int, required=False)
-@click.option("--to", "form", type=click.Choice(["edge"]), required=True, help="In which form.")
 @click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--version", type=int, metavar="N", help="Which version; the champion, or the newest one, if not given.")
+@click.option("--to", "form", type=click.Choice(["edge"]), required=True, help="In which form.")
 @click.option("--assets", type=click.Path(path_type=Path), help="Folder with the files of onnxruntime-web; npm if not.")
 def export_command(
-    model: str, version: int | None, form: str, folder: Path, assets: Path | None, as_json: bool
+    model: str, folder: Path, version: int | None, form: str, assets: Path | None, as_json: bool
 ) -> None:
-    """Write VERSION of MODEL into FOLDER, in a form that runs without Python; the champion, or the newest one.
+    """Write MODEL into FOLDER, in a form that runs without Python.
 
     The form `edge` is a folder with model.onnx, its signature, example rows with expected answers, and a page that runs
     the model in a browser. A version in its native form is refused.
