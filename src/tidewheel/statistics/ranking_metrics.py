@@ -1,6 +1,7 @@
 """Metrics of rankings: means over queries. Queries without a relevant row say nothing and are left out.
 
-Rows of one query with equal scores stay in the order in which they are given, so hand them over in none that helps.
+Rows of one query with equal scores share the discount of their places for NDCG, as in scikit-learn. For the other two
+they stay in the order in which they are given, so hand them over in none that helps.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ def query_values(name: str, scored: Scored) -> tuple[Numbers, NDArray[np.intp]]:
 def _discounted(query: NDArray[np.intp], by: Numbers, gain: Numbers, count: int, depth: int) -> Numbers:
     order, place = _places(query, by)
     weight = np.where(place < depth, 1.0 / np.log2(place + 2.0), 0.0)
-    return _totals(query[order], gain[order] * weight, count)
+    tie = np.cumsum((place == 0) | (np.diff(by[order], prepend=np.nan) != 0)) - 1
+    shared = _totals(tie, weight, 0) / np.bincount(tie)
+    return _totals(query[order], gain[order] * shared[tie], count)
 
 
 def _totals(query: NDArray[np.intp], numbers: NDArray[Any], count: int) -> Numbers:

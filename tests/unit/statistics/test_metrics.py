@@ -159,6 +159,18 @@ def test_quantiles_tell_how_often_they_cover_and_cross():
     assert metric_of("quantiles", "width").value(of) == -6.0
 
 
+@pytest.mark.parametrize("name", ["ndcg", "ndcg_10"])
+def test_equal_scores_are_worth_the_same_in_whichever_order_they_are_given(name):
+    source = np.random.default_rng(0)
+    truth, said = source.integers(0, 4, 600).astype(float), source.integers(0, 3, 600).astype(float)
+    groups = np.repeat(np.arange(20), 30)
+    best_first = np.lexsort((-truth, groups))
+    of = Scored("ranking", truth[best_first], said[best_first], groups=groups)
+    depth = 10 if name == "ndcg_10" else None
+    expected = by_query(lambda truth, said: sk.ndcg_score([truth], [said], k=depth), of)
+    assert metric_of("ranking", name).value(of) == pytest.approx(expected, rel=1e-12)
+
+
 def test_queries_without_a_relevant_row_say_nothing():
     of = Scored("ranking", np.array([0.0, 0.0, 1.0]), np.array([1.0, 2.0, 3.0]), groups=np.array([1, 1, 2]))
     assert np.isnan(query_values("ndcg", of)[0][0])
