@@ -27,6 +27,7 @@ from tidewheel.steps.model_training import score_estimator
 from tidewheel.steps.search_space import Direction, Question, read_space
 from tidewheel.steps.time_splits import time_splits
 from tidewheel.steps.trial import Task, Trial, TrialRecord
+from tidewheel.steps.trial_identity import digest_function, digest_rows
 from tidewheel.steps.trial_processes import TrialProcesses
 from tidewheel.steps.trial_work import Fit, Score, TrialWork
 from tidewheel.steps.trials_table import trials_table
@@ -108,7 +109,8 @@ def tune(
         timeout_s: after which a trial has failed.
         memory_mb: what a trial may take beyond the rows, on Linux; None for no limit.
         seed: by default the step's, 0 in a notebook.
-        scratch: a folder in which an interrupted search is continued; by default the step's, in a notebook none.
+        scratch: a folder in which an interrupted search is continued; by default the step's, in a notebook none. There
+            rows and the text of `fit` and `score` are held against those of before, but not what these call.
 
     Raises:
         ParametersError: the space lacks a range, or has one that is upside down; all of that is told at once.
@@ -137,7 +139,9 @@ def tune(
             known_modules=around.known_modules,
         )
         names = [getattr(one, "__qualname__", type(one).__qualname__) for one in (fit, score)]
-        settings = [names, dict(space), metric, towards, seed, cpu, batch, folds, time, len(rows)]
+        settings: list[Any] = [names, dict(space), metric, towards, seed, cpu, batch, folds, time, len(rows)]
+        if scratch is not None:  # the step's own folder is named by its key, which covers all of it
+            settings += [label, digest_rows(rows), digest_function(fit), digest_function(score)]
         side_by_side = workers or max(1, around.cpu // cpu)
         limit = None if memory_mb is None else memory_mb * 1_000_000
         processes = TrialProcesses(work, workers=side_by_side, timeout_s=timeout_s, memory_bytes=limit)

@@ -241,6 +241,24 @@ def test_a_kept_trial_counts_only_for_the_same_question_and_the_same_modules(tmp
     assert search(trials=2, scratch=tmp_path).best["value"] > 0
 
 
+def test_in_a_notebook_an_edited_score_or_other_rows_ask_anew(tmp_path):
+    def scored_as(number):
+        if number == 1:
+            return lambda model, rows: {"mae": 1.0}
+        return lambda model, rows: {"mae": 2.0}
+
+    first = search(score=scored_as(1), trials=1, scratch=tmp_path)
+    assert first.best["value"] == 1.0
+    kept = TrialRecord.find(tmp_path, 0)
+    search(score=scored_as(1), trials=1, scratch=tmp_path)
+    assert TrialRecord.find(tmp_path, 0) == kept
+    assert search(score=scored_as(2), trials=1, scratch=tmp_path).best["value"] == 2.0
+    edited = TrialRecord.find(tmp_path, 0)
+    options = OPTIONS | {"score": scored_as(2), "trials": 1, "scratch": tmp_path}
+    tune(tuning_trials.fit, rows() + 1, rows(20, 60), **options)
+    assert TrialRecord.find(tmp_path, 0).key != edited.key
+
+
 def test_a_hung_trial_holds_nobody_longer_than_its_timeout():
     started = time.monotonic()
     with pytest.raises(StepError, match="longer than its timeout"):
