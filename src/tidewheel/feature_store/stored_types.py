@@ -105,11 +105,20 @@ def stored_key(column: StoredColumn, value: Any, row: int) -> Any:
     if kind == "date" and isinstance(value, date) and not isinstance(value, datetime):
         return value.toordinal() - _DAY
     if kind == "decimal" and isinstance(value, Decimal):
-        return str(value)
+        return _with_scale(value, column.type_name)
     raise ParameterError(
         f"entity key {column.name!r} takes {kind}, but row {row} has {value!r} ({type(value).__name__})",
         next_step=f"send {kind}",
     )
+
+
+def _with_scale(value: Decimal, type_name: str) -> str:
+    """A number with as many decimals as stored ones have, since 1.5 and 1.50 are equal; as it is where it has more."""
+    scale = int(type_name.rpartition(",")[2].strip(" )"))
+    if not value.is_finite() or scale < 0:
+        return str(value)
+    fixed = f"{value if value else value.copy_abs():.{scale}f}"
+    return fixed if Decimal(fixed) == value else str(value)
 
 
 def micros_of(moment: datetime) -> int:

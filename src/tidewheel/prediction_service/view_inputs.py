@@ -94,7 +94,8 @@ class ViewInputs:
             Refusal: 400 for a wrong value, a missing time, or a null that the model does not take; 409 when the store
                 knows more than was known then; 503 when it cannot be read.
         """
-        found = self._find(columns, rows, at) if self._plan.needs(self._plan.given(columns)).asks else {}
+        needs = self._plan.needs(self._plan.given(columns))
+        found = self._find(columns, rows, at) if needs.stored or needs.computed else {}
         inputs = {}
         for field in self._signature.inputs:
             if field.name in columns:

@@ -152,6 +152,15 @@ def test_features_may_be_in_the_request_in_any_choice(store):
     assert "'hours', with which view 'speed' gives mph" in missing(["entity"])
 
 
+def test_what_is_computed_of_features_alone_is_computed_of_those_in_the_request_too(tmp_path):
+    store = Store(tmp_path, values(), OnDemandView("far", inputs={}, features={"km": "miles * 1.5"}))
+    store.put(("a", 0, 8.0, "x"))
+    inputs = store.inputs(fields(miles="float?", km="float?"))
+    assert inputs.complete({"entity": ["a"]}, 1, START)["km"] == [12.0]
+    assert inputs.form().missing(["miles"]) == ""
+    assert inputs.complete({"miles": [6.0]}, 1, START) == {"miles": [6.0], "km": [9.0]}
+
+
 def test_what_is_only_computed_needs_no_store(tmp_path):
     days = OnDemandView("days", inputs={"hours": "double"}, features={"days": "hours / 24"})
     inputs = Store(tmp_path, values(), days).inputs(fields(days="float"))
@@ -187,6 +196,9 @@ def test_keys_that_json_has_no_form_for_are_texts(tmp_path):
     assert (kinds["day"], kinds["price"], kinds["entity"]) == ("date", "decimal", "string")
     asked = {"entity": ["a", "a"], "day": ["2026-03-08", "2026-03-09"], "price": ["12.50", str(Decimal("12.50"))]}
     assert inputs.complete(asked, 2, START)["name"] == ["x", None]
+    for price, name in (("12.5", "x"), ("1.25e1", "x"), ("12.504", None), ("NaN", None)):
+        one = {"entity": ["a"], "day": ["2026-03-08"], "price": [price]}
+        assert inputs.complete(one, 1, START)["name"] == [name]
     with pytest.raises(Refusal, match="'day' takes date as text"):
         inputs.complete({**asked, "day": ["soon", None]}, 2, START)
 
