@@ -68,7 +68,9 @@ class App:
         self._check(model, version)
         _require(method, "POST" if action == "/infer" else "GET", path)
         if action == "/infer":
-            return self._infer(await self._read(scope, receive), self._time(scope))
+            body = await self._read(scope, receive)
+            self._check(model, version)  # another version may have come while the body did
+            return self._infer(body, self._time(scope))
         spec = self._served.spec
         if action == "/ready":
             self._require_views()
