@@ -86,21 +86,21 @@ class BatchPrediction:
             if chunk != number:
                 yield pa.Table.from_batches(parts)
                 number, parts = chunk, []
-            parts.append(answered)
+            parts.append(answered.result())  # only now: what is wrong here does not take the chunk before with it
         if parts:
             yield pa.Table.from_batches(parts)
 
-    def _answers(self, workers: ThreadPoolExecutor, batches: Iterable[_Batch]) -> Iterator[tuple[int, pa.RecordBatch]]:
+    def _answers(
+        self, workers: ThreadPoolExecutor, batches: Iterable[_Batch]
+    ) -> Iterator[tuple[int, Future[pa.RecordBatch]]]:
         waiting: deque[tuple[int, Future[pa.RecordBatch]]] = deque()
         try:
             for batch in batches:
                 waiting.append((batch.chunk, workers.submit(self._answer, batch)))
                 if len(waiting) > 2 * self._threads:
-                    chunk, answered = waiting.popleft()
-                    yield chunk, answered.result()
+                    yield waiting.popleft()
             while waiting:
-                chunk, answered = waiting.popleft()
-                yield chunk, answered.result()
+                yield waiting.popleft()
         finally:
             for _, answered in waiting:
                 answered.cancel()
