@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Any, NamedTuple
 
 import msgspec
@@ -104,23 +104,30 @@ def limits_of(limit: ColumnLimit, reference: Profile) -> Limits | None:
 
 
 def clip_column(rows: pa.Table, finding: OutlierFinding) -> pa.Table:
-    """The rows with the numbers of a column brought to the nearest limit; whole numbers stay whole."""
+    """The rows with the numbers of a column brought to the nearest limit; whole numbers and decimals stay such."""
     if finding.low is None or finding.high is None:
         return rows
     at = rows.column_names.index(finding.rule)
     field = rows.schema.field(at)
-    low, high = finding.low, finding.high
-    if not pt.is_floating(field.type):
-        low, high = math.ceil(low), math.floor(high)
     numbers = rows[finding.rule]
     # A limit beyond all numbers of the type cannot be said in it, and is not needed.
     if finding.below:
-        limit = pa.scalar(low).cast(field.type)
+        limit = _scalar(finding.low, field.type, ROUND_CEILING)
         numbers = pc.if_else(pc.less(numbers, limit), limit, numbers)
     if finding.above:
-        limit = pa.scalar(high).cast(field.type)
+        limit = _scalar(finding.high, field.type, ROUND_FLOOR)
         numbers = pc.if_else(pc.greater(numbers, limit), limit, numbers)
     return rows.set_column(at, field, numbers)
+
+
+def _scalar(limit: float, type_: pa.DataType, rounding: str) -> pa.Scalar:
+    """A limit in the type of a column, rounded to what is still within it."""
+    if pt.is_floating(type_):
+        return pa.scalar(limit).cast(type_)
+    scale = type_.scale if pt.is_decimal(type_) else 0
+    # As it reads: the nearest float of 0.1 lies a little above it, and is meant as 0.1.
+    rounded = Decimal(repr(float(limit))).quantize(Decimal(1).scaleb(-scale), rounding, Context(prec=400))
+    return pa.scalar(rounded if pt.is_decimal(type_) else int(rounded), type_)
 
 
 def numbers_of(rows: pa.Table, column: str) -> np.ndarray[Any, np.dtype[np.float64]]:

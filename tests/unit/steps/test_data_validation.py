@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -183,6 +184,17 @@ def test_whole_numbers_are_clipped_also_where_a_limit_is_beyond_their_type(again
     for mads, expected in ((1e30, [2**62, -(2**62), 3]), (2.0, [50, -50, 3])):
         limit = ColumnLimit("n", policy="clip", mads=mads)
         assert data_validation(rows, against(past), limits=(limit,))[1]["n"].to_pylist() == expected
+
+
+def test_decimals_are_clipped_to_decimals(against):
+    past = pa.table({"n": pa.array([Decimal(n) / 100 for n in range(1, 100)], pa.decimal128(10, 2))})
+    limit = ColumnLimit("n", policy="clip", quantile=0.1)
+    (found,), rows = (lambda done: (done.report.outliers, done.rows))(
+        data_validation(past, against(past), limits=(limit,))
+    )
+    assert rows.schema == past.schema
+    assert (min(rows["n"].to_pylist()), max(rows["n"].to_pylist())) == (Decimal("0.10"), Decimal("0.89"))
+    assert found.count == 19
 
 
 def test_false_alarms_stay_at_the_promised_rate_over_all_columns_together(against):
