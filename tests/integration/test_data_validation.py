@@ -10,7 +10,7 @@ import pytest
 
 import tidewheel
 from small_project import SmallProject
-from tidewheel.core.errors import NotFoundError
+from tidewheel.core.errors import DefinitionError, NotFoundError
 from tidewheel.core.records import ValidationReport
 from tidewheel.loop import tick
 from tidewheel.pipeline import reference
@@ -147,6 +147,21 @@ def test_the_reference_follows_the_champion_and_moved_values_ask_for_retraining(
         (retrained,) = first_tick.runs
         assert workspace.run(retrained).record.pipeline == "training"
         assert (second_tick.runs, second_tick.events) == ((), ())
+
+
+@pytest.mark.slow
+def test_a_run_that_registers_nothing_has_retrained_nothing_and_what_it_saw_still_asks_for_it(project):
+    project.run()
+    with project.open() as workspace:
+        workspace.promote("delay", 1)
+    project.add(rows(2000, shift=1.0))
+    module = project.folder / "small.py"
+    module.write_text(source().replace("pipeline=training,", 'pipeline=training, package="nothing",'))
+    with pytest.raises(DefinitionError, match="no output 'nothing'"):
+        project.run()
+    with project.open() as workspace:
+        (signal,) = workspace.signals()
+    assert (signal.is_alarm, signal.numbers["retrained_by"]) == (True, "")
 
 
 def test_schema_skew_stops_with_the_findings_as_data(project):

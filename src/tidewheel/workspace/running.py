@@ -83,9 +83,12 @@ class Running:
         self, prepared: PreparedRun, declared: Declared, server: ForkServer, *, listener: Listener, is_debug: bool
     ) -> Run:
         def register(executions: Mapping[str, Execution]) -> None:
-            finished = finished_run(prepared.run, "succeeded", "")
-            record_skew(self._stores, declared.models, finished, executions)
-            register_models(self._stores, declared.models.values(), prepared.plan, prepared.run, executions)
+            seen = prepared.run
+            try:
+                register_models(self._stores, declared.models.values(), prepared.plan, prepared.run, executions)
+                seen = finished_run(prepared.run, "succeeded", "")
+            finally:  # a run that registers nothing has retrained nothing, but what it saw is true all the same
+                record_skew(self._stores, declared.models, seen, executions)
 
         orchestrator = LocalOrchestrator(
             self._stores.folder,
