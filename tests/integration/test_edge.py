@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tarfile
 import threading
 from contextlib import closing
 from datetime import UTC, datetime
@@ -27,7 +28,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from tidewheel.artifact_store import LocalArtifactStore
 from tidewheel.core.config import ServingConfig
-from tidewheel.core.errors import ConversionError, DeploymentError, ParameterError
+from tidewheel.core.errors import ConversionError, DeploymentError, ParameterError, StorageError
 from tidewheel.core.records import Deployment
 from tidewheel.deployment import LocalDeployment, edge_runtime
 from tidewheel.deployment.edge_bundle import write_edge_bundle
@@ -300,3 +301,20 @@ def test_assets_from_a_folder_need_no_npm(bundle, tmp_path, monkeypatch):
     written = write_edge_bundle(small(), tmp_path / "e", model="<b>", version=1, cache=tmp_path, assets=bundle / "ort")
     assert "&lt;b&gt; v1" in (tmp_path / "e" / "index.html").read_text()
     assert set(written.files) == {str(one.relative_to(bundle)) for one in bundle.rglob("*") if one.is_file()}
+
+
+def test_an_npm_that_never_ends_and_a_cache_that_cannot_be_written_are_told(tmp_path, monkeypatch):
+    npm = tmp_path / "npm"
+    npm.write_text("#!/bin/sh\nexec sleep 60\n")
+    npm.chmod(0o755)
+    monkeypatch.setattr(edge_runtime.shutil, "which", lambda name: str(npm))
+    monkeypatch.setattr(edge_runtime, "_PATIENCE_S", 0.1)
+    with pytest.raises(DeploymentError, match="timed out"):
+        runtime_files(tmp_path / "cache")
+    with tarfile.open(tmp_path / "one.tgz", "w:gz"):
+        pass
+    npm.write_text(f"#!/bin/sh\ncp {tmp_path}/one.tgz .\n")
+    monkeypatch.setattr(edge_runtime, "_PATIENCE_S", 60.0)
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    with pytest.raises(StorageError, match="cannot be kept"):
+        runtime_files(tmp_path / "cache")

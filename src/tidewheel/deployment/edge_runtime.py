@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
 
-from tidewheel.core.errors import DeploymentError, ParameterError
+from tidewheel.core.errors import DeploymentError, ParameterError, StorageError
 
 VERSION = "1.30.0"
 HASHES = {
@@ -18,6 +19,7 @@ HASHES = {
     "ort-wasm-simd-threaded.wasm": "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
 }
 """SHA-256 by name in the package's folder `dist`."""
+_PATIENCE_S = 600.0
 
 
 def runtime_files(cache: Path, assets: Path | None = None) -> dict[str, Path]:
@@ -30,6 +32,7 @@ def runtime_files(cache: Path, assets: Path | None = None) -> dict[str, Path]:
     Raises:
         ParameterError: the folder lacks a file, or holds another version.
         DeploymentError: npm is not there, or did not bring the package.
+        StorageError: the cache cannot be written.
     """
     if assets is not None:
         folder = assets / "dist" if (assets / "dist").is_dir() else assets
@@ -61,16 +64,30 @@ def _fetch(folder: Path) -> None:
         raise DeploymentError("npm is not installed, which brings onnxruntime-web", next_step=told)
     with tempfile.TemporaryDirectory(prefix="tidewheel-npm-") as temporary:
         command = [npm, "pack", f"onnxruntime-web@{VERSION}", "--silent", "--ignore-scripts"]
-        done = subprocess.run(command, cwd=temporary, capture_output=True, text=True, check=False, timeout=600)
+        try:
+            done = subprocess.run(
+                command, cwd=temporary, capture_output=True, text=True, check=False, timeout=_PATIENCE_S
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise DeploymentError(f"npm did not bring onnxruntime-web {VERSION}: {error}", next_step=told) from None
         packed = sorted(Path(temporary).glob("*.tgz"))
         if done.returncode or len(packed) != 1:
             last = (done.stderr.strip().splitlines() or ["no package came"])[-1]
             raise DeploymentError(f"npm did not bring onnxruntime-web {VERSION}: {last}", next_step=told)
-        folder.mkdir(parents=True, exist_ok=True)
-        with tarfile.open(packed[0]) as archive:
-            for name in HASHES:
-                member = archive.extractfile(f"package/dist/{name}")
-                if member is not None:
-                    part = folder / f"{name}.part"
-                    part.write_bytes(member.read())
-                    part.replace(folder / name)
+        try:
+            _unpack(packed[0], folder)
+        except OSError as error:
+            raise StorageError(
+                f"the files of onnxruntime-web cannot be kept: {error.strerror}", where=str(folder), next_step=told
+            ) from error
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(archive) as opened:
+        for name in HASHES:
+            member = opened.extractfile(f"package/dist/{name}")
+            if member is not None:
+                part = folder / f"{name}.{os.getpid()}"  # two exports may fetch at the same time
+                part.write_bytes(member.read())
+                part.replace(folder / name)
