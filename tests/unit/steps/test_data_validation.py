@@ -89,6 +89,13 @@ def test_nothing_is_ignored_silently(against):
     assert {column.column for column in report.skew.moved} == {"at", "month"}
 
 
+def test_a_key_is_not_judged_also_where_batches_are_not_profiled(against):
+    key = ContractRule(name="at.unique", kind="unique", column="at", arguments={"columns": ["at"]})
+    report, _ = data_validation(numbers(seed=1), against(numbers(), rules=[key]), ignore=("month",))
+    assert {column.column: column.exemption for column in report.skew.columns}["at"] == "ignored"
+    assert not report.skew.moved
+
+
 def test_only_newer_rows_are_compared_so_that_old_ones_hide_nothing(against):
     past, new = numbers(20_000), numbers(500, seed=3, shift=1.5)
     both = pa.concat_tables([past, new])
