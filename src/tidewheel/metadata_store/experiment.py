@@ -188,7 +188,11 @@ def _test(condition: Condition, place: int, parameters: dict[str, Value]) -> str
     for table in _tables(condition.name):
         column = _COLUMNS[table] if number is not None else "value"
         if table == "run_parameter" or number is not None:
-            tests.append(_HAVING.format(table=table, key=key, test=f"one.{column} {sign} :{value}"))
+            test = f"one.{column} {sign} :{value}"
+            if table == "run_parameter" and number is not None and sign == "=":  # a text may look like a number
+                parameters[f"text_{place}"] = condition.value
+                test = f"({test} OR one.number IS NULL AND one.value = :text_{place})"
+            tests.append(_HAVING.format(table=table, key=key, test=test))
     # A list that is made once by an index, not a look for each run.
     return f"experiment.run_id IN ({' UNION '.join(tests)})" if tests else "1 = 0"
 

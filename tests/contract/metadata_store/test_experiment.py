@@ -90,6 +90,12 @@ def test_a_condition_is_compared_as_a_value_never_as_sql(experiments, add):
     assert ids(experiments.list([read_condition("na'me=1")])) == []
 
 
+def test_a_text_that_looks_like_a_number_is_found_by_what_it_says(experiments, add):
+    text, number = add({"region": "010"}, {}), add({"region": 10}, {})
+    assert set(ids(experiments.list([read_condition("region=010")]))) == {number, text}
+    assert ids(experiments.list([read_condition("region=10")])) == [number]
+
+
 def matches(run, condition):
     """The meaning of a condition, said plainly."""
     same = SIGNS[condition.sign]
@@ -103,7 +109,8 @@ def matches(run, condition):
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if condition.number is not None and is_number and same(value, condition.number):
             return True
-        if condition.number is None and isinstance(value, str) and same(value, condition.value):
+        is_text = isinstance(value, str) and (condition.number is None or condition.sign == "=")
+        if is_text and same(value, condition.value):
             return True
     return False
 
