@@ -70,6 +70,8 @@ def answering(
         SchemaMismatchError: the model has no signature and no names of its features, and none are given.
         ParameterError: levels are not between 0 and 1.
     """
+    if level is not None and not 0 < level < 1:
+        raise ParameterError(f"level {level} is not between 0 and 1", next_step="0.9 is exceeded by one row of ten")
     if isinstance(model, Mapping):
         levels = tuple(sorted(float(one) for one in model))
         if not levels or not all(0 < one < 1 for one in levels):
@@ -80,7 +82,9 @@ def answering(
     if group or level is not None:
         if classes:
             raise SchemaMismatchError("the model is a classifier, which gives no numbers for a ranking or quantile")
-        return Answering(model, "ranking" if group else "quantiles", names, levels=(level,) if level else ())
+        return Answering(
+            model, "ranking" if group else "quantiles", names, levels=(level,) if level is not None else ()
+        )
     problem: Problem = "regression" if not classes else "binary" if len(classes) == 2 else "multiclass"
     return Answering(model, problem, names, classes)
 

@@ -177,3 +177,11 @@ def test_answers_that_are_no_numbers_are_refused():
     model = Infinite().fit(TRAIN[FEATURES], TRAIN["delay"])
     with pytest.raises(ParameterError, match="answers are missing or infinite"):
         model_evaluation(model, TEST, label="delay")
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, 1.5, -0.1])
+def test_a_level_that_is_none_is_refused(level):
+    rows = pd.DataFrame({"x": [1.0, 2.0, 3.0], "label": [1.0, 2.0, 4.0]})
+    model = LinearRegression().fit(rows[["x"]], rows["label"])
+    with pytest.raises(ParameterError, match=f"level {level} is not between 0 and 1"):
+        model_evaluation(model, rows, level=level)
