@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from tidewheel.core.errors import ConversionError
 from tidewheel.model_package.boundary_rows import boundary_rows
 from tidewheel.model_package.conversion import Conversion
 from tidewheel.model_package.jump_rows import jump_rows
@@ -68,7 +69,11 @@ class Comparison:
     def _of_columns(
         self, form: PackageModel, signature: Signature, columns: dict[str, list[Any]], tolerance: float
     ) -> float:
-        said = self._quietly(signature, frame_of(signature, columns))
+        try:
+            said = self._quietly(signature, frame_of(signature, columns))
+        except (ValueError, TypeError, KeyError) as error:  # what estimators raise for a value that they do not know
+            told = str(error).splitlines()
+            raise ConversionError(f"the model refuses rows to compare: {told[0] if told else error!r}") from None
         return _difference(said, form.predict(columns), tolerance)
 
     def _numbers(self, signature: Signature, frame: pd.DataFrame) -> np.ndarray:

@@ -101,7 +101,8 @@ def _values(work: Preparation, field: Field, is_single: bool) -> list[Any]:
     is_open = (field.name, "unknown") not in work.refused
     if field.kind == "string":
         known = sorted({*field.domain, *(one for one in tried if isinstance(one, str) and one)})
-        return text_values(known, allows_null=field.allows_null, allows_unknown=is_open)
+        allows_null = field.allows_null and (field.name, "missing") not in work.refused
+        return text_values(known, allows_null=allows_null, allows_unknown=is_open)
     if not is_open:  # an encoder of numbers that refuses what it does not know
         tried = {one for one in tried if isinstance(one, float)}
         numbers: list[Any] = [{"integer": int, "boolean": bool}.get(field.kind, float)(one) for one in sorted(tried)]
