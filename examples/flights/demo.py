@@ -293,7 +293,8 @@ def start_of(month: int) -> datetime:
 
 def check(is_met: bool, claim: str) -> None:
     """A stage's result; a failed one ends the demo."""
-    assert is_met, f"check failed: {claim}"
+    if not is_met:
+        raise AssertionError(f"check failed: {claim}")
 
 
 def main() -> None:

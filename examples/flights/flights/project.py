@@ -90,7 +90,7 @@ def training(
         made = model_training(
             splits.train, splits.validation, rounds=rounds, learning_rate=learning_rate, leaves=leaves, seed=seed
         )
-    package = model_packaging(made.model, splits.sample)
+    package = model_packaging(made.model, splits.sample, splits.test)
     evaluation = model_evaluation(
         package, splits.test, block="day", segments=["origin", "carrier"], importance_rows=1000
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import duckdb
@@ -12,10 +11,9 @@ import pyarrow.types as pt
 from tidewheel.core.errors import DefinitionError, SchemaMismatchError, TidewheelError, suggest
 from tidewheel.pipeline.feature_view import ViewDefinition, quoted
 from tidewheel.table_store.duckdb_engine import missing_column
-from tidewheel.table_store.duckdb_syntax import nodes, parse_select
+from tidewheel.table_store.duckdb_syntax import beyond_row, parse_select
 
 EVENT, CREATED, POSITION = "tidewheel event", "tidewheel created", "tidewheel position"
-_BEYOND = {"SUBQUERY": "a subquery", "WINDOW": "a window", "STAR": "all columns", "PARAMETER": "a parameter"}
 
 
 class BoundView(msgspec.Struct, frozen=True):
@@ -154,25 +152,7 @@ def _check_row_wise(connection: duckdb.DuckDBPyConnection, column: _Column, view
     tree = parse_select(connection, f"select {column.sql}")
     if len(tree["select_list"]) != 1 or tree["from_table"]["type"] != "EMPTY":
         raise DefinitionError(f"{column.sql!r} is not one expression", (), where=where)
-    impure = _impure_functions()
-    for node in nodes(tree["select_list"]):
-        beyond = _BEYOND.get(node.get("class", ""))
-        name = str(node.get("function_name", "")).lower()
-        if beyond is None and node.get("class") == "FUNCTION" and name in impure:
-            beyond = f"{name}(), which is {impure[name]}"
-        if beyond is not None:
-            raise DefinitionError(
-                f"{column.sql!r} uses {beyond}", (), where=where, next_step="compute it from the row alone"
-            )
-
-
-@cache
-def _impure_functions() -> dict[str, str]:
-    """What is wrong with functions that no feature can use; asked of DuckDB itself."""
-    with duckdb.connect(":memory:") as connection:
-        rows = connection.execute(
-            """select function_name, bool_and(function_type = 'aggregate')
-            from duckdb_functions() where function_type in ('scalar', 'aggregate') group by all
-            having bool_and(function_type = 'aggregate' or stability <> 'CONSISTENT')"""
-        ).fetchall()
-    return {name: "an aggregate" if is_aggregate else "not the same at every call" for name, is_aggregate in rows}
+    if beyond := beyond_row(tree["select_list"]):
+        raise DefinitionError(
+            f"{column.sql!r} uses {beyond}", (), where=where, next_step="compute it from the row alone"
+        )

@@ -80,8 +80,8 @@ class EndpointServer:
         if _served_by(spec) != _served_by(self._served.spec):
             try:
                 served = await asyncio.to_thread(ServedModel, spec)
-            except (TidewheelError, OSError) as error:
-                told = error.what if isinstance(error, TidewheelError) else str(error)
+            except Exception as error:  # of whatever kind: a package that cannot be opened must not end the watch
+                told = error.what if isinstance(error, TidewheelError) else str(error) or type(error).__name__
                 self._tell("refused", f"package {spec.package_digest} was refused: {told}")
                 return
             self._served = served

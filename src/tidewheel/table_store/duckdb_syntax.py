@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -12,6 +13,9 @@ from tidewheel.core.errors import ParameterError
 
 # Sources of rows whose columns are all named by column references; of any other the whole table is read.
 _PLAIN_SOURCES = frozenset({"BASE_TABLE", "JOIN", "SUBQUERY", "EMPTY"})
+_BEYOND = {"SUBQUERY": "a subquery", "WINDOW": "a window", "STAR": "all columns", "PARAMETER": "a parameter"}
+# DuckDB takes these for columns until it binds them.
+_PRESENT = [["current_timestamp"], ["current_date"], ["current_time"], ["localtimestamp"], ["localtime"]]
 
 
 def parse_select(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, Any]:
@@ -51,6 +55,23 @@ def parse_condition(text: str) -> None:
         tree = parse_select(connection, f"select ({text}\n)")
     if tables_of(tree) or len(tree.get("select_list", ())) != 1 or tree.get("where_clause") is not None:
         raise ParameterError(f"{text!r} is not one condition over the columns of a row", next_step="write a comparison")
+    if beyond := beyond_row(tree["select_list"]):
+        raise ParameterError(f"{text!r} uses {beyond}", next_step="write a comparison of the row's columns")
+
+
+def beyond_row(tree: Any) -> str | None:
+    """What in an expression depends on more than the row, such as `now(), which is not the same at every call`."""
+    impure = _impure_functions()
+    for node in nodes(tree):
+        beyond = _BEYOND.get(node.get("class", ""))
+        name = str(node.get("function_name", "")).lower()
+        if beyond is None and node.get("class") == "FUNCTION" and name in impure:
+            beyond = f"{name}(), which is {impure[name]}"
+        if [one.lower() for one in node.get("column_names", ())] in _PRESENT:
+            beyond = f"{node['column_names'][0]}, which is not the same at every call"
+        if beyond is not None:
+            return beyond
+    return None
 
 
 def tables_of(tree: dict[str, Any]) -> set[str]:
@@ -115,3 +136,15 @@ def _tables(tree: Any, defined: frozenset[str]) -> Iterator[str]:
     for key, child in tree.items():
         if key != "cte_map":
             yield from _tables(child, defined)
+
+
+@cache
+def _impure_functions() -> dict[str, str]:
+    """What is wrong with functions that say something else at another time or of other rows; asked of DuckDB itself."""
+    with duckdb.connect(":memory:") as connection:
+        rows = connection.execute(
+            """select function_name, bool_and(function_type = 'aggregate')
+            from duckdb_functions() where function_type in ('scalar', 'aggregate') group by all
+            having bool_and(function_type = 'aggregate' or stability <> 'CONSISTENT')"""
+        ).fetchall()
+    return {name: "an aggregate" if is_aggregate else "not the same at every call" for name, is_aggregate in rows}

@@ -15,6 +15,7 @@ from tidewheel.metadata_store import (
     ModelStore,
     RunStore,
 )
+from tidewheel.metadata_store.schema import SCHEMA_VERSION
 
 MODEL = "flight-delay"
 
@@ -27,7 +28,7 @@ def test_processes_that_open_a_fresh_database_at_once_find_one_schema(shared_url
         finally:
             database.close()
 
-    assert in_processes(work, range(6)) == [1] * 6
+    assert in_processes(work, range(6)) == [SCHEMA_VERSION] * 6
 
 
 def test_eight_processes_of_200_writes_never_fail_on_a_lock(shared_url, in_processes, facts):
