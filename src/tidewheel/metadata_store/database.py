@@ -23,7 +23,7 @@ class Database:
     Example:
         >>> database = Database.open("sqlite://")
         >>> database.schema_version
-        1
+        2
         >>> database.close()
     """
 
