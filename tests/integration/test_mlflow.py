@@ -17,12 +17,13 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from lightgbm import LGBMClassifier
+from matplotlib.figure import Figure
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from tidewheel.artifact_store import LocalArtifactStore
-from tidewheel.core.records import Execution, ModelVersion, Run
+from tidewheel.core.records import EvaluationReport, Execution, ModelVersion, Run
 from tidewheel.metadata_store import Database, ModelStore, ProjectionStore
 from tidewheel.model_package import package_model
 from tidewheel.workspace.codecs import codec_table
@@ -260,6 +261,25 @@ def test_trials_are_child_runs_once_also_after_a_kill(facts, packages, monkeypat
     assert shown[0].data.metrics == {"auc": 0.7}
     assert shown[1].data.tags["tidewheel.reason"] == "it ran out of memory"
     assert (shown[2].data.params["depth"], shown[2].data.metrics) == ("9", {})
+
+
+def test_figures_and_reports_are_files_of_the_run(facts, packages, monkeypatch, tmp_path):
+    run = facts.run()
+    facts.register(packages["onnx"], run)
+    figure = Figure(figsize=(1, 1))
+    report = EvaluationReport(
+        problem="binary", metric="roc_auc", row_count=3, block_count=3, confidence=0.9, metrics=()
+    )
+    outputs = {"quality": facts.artifacts.put(figure), "report": facts.artifacts.put(report)}
+    made = Execution(id=f"{run.id}d", run_id=run.id, node="evaluation", step="s:e", status="cached", outputs=outputs)
+    executions = [*facts.executions(run), made]
+    monkeypatch.setattr(Facts, "executions", lambda self, run: executions)
+    facts.project(run)
+    run_id = facts.projections.find("run", run.id).external_id
+    shown = [one.path for one in facts.client.list_artifacts(run_id, "findings")]
+    assert shown == ["findings/evaluation.quality.png", "findings/evaluation.report.json"]
+    picture = facts.client.download_artifacts(run_id, shown[0], str(tmp_path))
+    assert Path(picture).read_bytes() == facts.artifacts.load(outputs["quality"])
 
 
 def test_projecting_again_changes_nothing(facts, packages):

@@ -22,6 +22,7 @@ from tidewheel.artifact_store import LocalArtifactStore
 from tidewheel.core.records import Execution, ModelVersion, Run
 from tidewheel.metadata_store import ProjectionStore
 from tidewheel.metadata_store.projection import Projection
+from tidewheel.model_registry.mlflow_findings import MlflowFindings
 from tidewheel.model_registry.mlflow_trials import MlflowTrials
 from tidewheel.model_registry.mlflow_versions import MlflowVersions
 
@@ -52,6 +53,7 @@ class MlflowProjector:
             target.mkdir(parents=True, exist_ok=True)
         mlflow.set_tracking_uri(f"sqlite:///{target / 'mlflow.db'}" if isinstance(target, Path) else target)
         self._client = mlflow.MlflowClient()
+        self._findings = MlflowFindings(self._client, artifacts)
         self._trials = MlflowTrials(self._client, artifacts)
         self._versions = MlflowVersions(self._client, projections, artifacts, self.put_right.append)
 
@@ -129,6 +131,7 @@ class MlflowProjector:
             self._client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
         for execution in executions:
             self._trials.write(experiment, run_id, execution)
+            self._findings.write(run_id, execution)
         self._client.set_terminated(run_id, _STATUS.get(run.status, "KILLED"), ended)
         if run.status != "running":
             self._client.set_tag(run_id, WHOLE_TAG, "true")
