@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help venv demo test test-all postgresql lint format bench requirements clean
+.PHONY: help venv demo test test-all postgresql browser lint format bench requirements clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -30,14 +30,17 @@ venv: $(STAMP) ## create .venv and install what everything here needs
 demo: $(STAMP) ## a year of real flights through the whole circle
 	@$(BIN)/python examples/flights/demo.py
 
-test: $(STAMP) postgresql ## what must hold, quick (JOBS=2 processes)
+test: $(STAMP) postgresql browser ## what must hold, quick (JOBS=2 processes)
 	@$(BIN)/python -m pytest -n $(JOBS) -m "not slow" $(ARGS)
 
-test-all: $(STAMP) postgresql ## the slow tests too
+test-all: $(STAMP) postgresql browser ## the slow tests too
 	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
 postgresql:
 	@scripts/ensure-postgresql
+
+browser:
+	@scripts/ensure-browser
 
 lint: $(STAMP) ## ruff and mypy, changing nothing
 	@$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""One model, four runtimes: the package, the REST server, Node and headless Chromium give the same answers (R116)."""
+"""One model, five runtimes: package, batch, REST server, Node and headless Chromium give the same answers (R116)."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import GradientBoostingClassifier
@@ -34,8 +35,10 @@ from tidewheel.deployment import LocalDeployment, edge_runtime
 from tidewheel.deployment.edge_bundle import write_edge_bundle
 from tidewheel.deployment.edge_runtime import HASHES, runtime_files
 from tidewheel.model_package import Package, package_model
+from tidewheel.model_package.arrow_model import ArrowModel
 from tidewheel.model_package.parity import largest_difference
 from tidewheel.model_package.signature import columns_of
+from tidewheel.prediction_service.batch_prediction import BatchPrediction
 from tidewheel.prediction_service.client import InferenceClient
 from tidewheel.workspace.codecs import codec_table
 
@@ -174,6 +177,15 @@ def test_the_rest_server_gives_the_answers_of_the_package(package, columns, tmp_
     finally:
         place.take_down("model")
     assert largest_difference(package.open().predict(columns), answers) < 1e-12
+
+
+def test_batch_prediction_gives_the_answers_of_the_package(package, columns):
+    rows, written = pa.RecordBatch.from_pydict(columns), []
+    BatchPrediction(ArrowModel(package), [], chunk_rows=3_000).carry_out([rows], written.append)
+    answers = pa.concat_tables(written)
+    assert answers.num_rows == ROWS
+    found = {name: np.asarray(answers[name].to_pylist()) for name in answers.column_names}
+    assert largest_difference(package.open().predict(columns), found) == 0.0
 
 
 TYPES = {".mjs": "text/javascript", ".wasm": "application/wasm"}
