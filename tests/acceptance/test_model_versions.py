@@ -51,7 +51,7 @@ def test_show_tells_all_that_is_recorded(life):
     assert (details["version"]["version"], details["aliases"]) == (2, ["champion"])
     assert details["endpoints"] == ["live in dev"]
     assert details["states"][0]["to_state"] == "approved"  # other tests may have moved it on since
-    assert [(one["from_version"], one["to_version"]) for one in details["moves"]] == [(1, 2)]
+    assert (details["moves"][0]["from_version"], details["moves"][0]["to_version"]) == (1, 2)
     told = life.tell("models", "show", "toy", "1")
     assert "the first" in told
     assert details["commit"][:12] in told
