@@ -26,6 +26,11 @@ def is_running(pid: int) -> bool:
         return False
 
 
+def running_children(*, recursive: bool = False) -> set[int]:
+    """Of this process; the tracker that `multiprocessing` starts once and keeps is among them, when a test needed it."""
+    return {one.pid for one in psutil.Process().children(recursive=recursive) if is_running(one.pid)}
+
+
 def processes_in(folder: Path) -> list[str]:
     """The processes whose working directory, command or environment names the folder, each as pid and command."""
     found = []

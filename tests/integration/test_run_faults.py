@@ -11,7 +11,7 @@ import time
 import psutil
 import pytest
 
-from processes import is_running, wait_until
+from processes import wait_until
 from small_project import SmallProject, expected_totals, totals_of
 
 KILLS = 20
@@ -49,6 +49,7 @@ def kill_a_worker(delay_s: float, chance: random.Random, over: threading.Event, 
 
 def test_twenty_kills_of_a_worker_leave_runs_that_resume_to_the_undisturbed_result(project):
     failed = hit = 0
+    before = running_children()
     with project.open() as workspace:
         workspace.plan("counting", start=0, seconds=0.03)
         began = time.monotonic()
@@ -75,7 +76,7 @@ def test_twenty_kills_of_a_worker_leave_runs_that_resume_to_the_undisturbed_resu
             if turn % 5 == 0:
                 fresh = workspace.submit("counting", start=turn + 1, seconds=0.03, reuses_results=False)
                 assert outputs(fresh) == outputs(run)
-        assert not [one for one in psutil.Process().children() if is_running(one.pid)]
+        assert running_children() <= before
     assert hit >= KILLS / 4
     assert failed >= KILLS / 5
     assert project.verify_artifacts() > KILLS

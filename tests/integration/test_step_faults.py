@@ -6,10 +6,9 @@ import itertools
 from collections import Counter
 from datetime import timedelta
 
-import psutil
 import pytest
 
-from processes import is_running, wait_until
+from processes import is_running, running_children, wait_until
 from small_project import SmallProject
 
 SOURCE = """
@@ -237,8 +236,9 @@ def workspace(project):
 
 @pytest.fixture(autouse=True)
 def _no_process_is_left():
+    before = running_children(recursive=True)
     yield
-    wait_until(lambda: not [one for one in psutil.Process().children(recursive=True) if is_running(one.pid)])
+    wait_until(lambda: running_children(recursive=True) <= before)
 
 
 def statuses(run) -> dict[str, str]:
