@@ -27,7 +27,7 @@ def is_running(pid: int) -> bool:
 
 
 def running_children(*, recursive: bool = False) -> set[int]:
-    """Of this process; the tracker that `multiprocessing` starts once and keeps is among them, when a test needed it."""
+    """Of this process; among them the tracker that `multiprocessing` starts once and keeps, when a test needed it."""
     return {one.pid for one in psutil.Process().children(recursive=recursive) if is_running(one.pid)}
 
 

@@ -11,7 +11,7 @@ import time
 import psutil
 import pytest
 
-from processes import wait_until
+from processes import running_children, wait_until
 from small_project import SmallProject, expected_totals, totals_of
 
 KILLS = 20
