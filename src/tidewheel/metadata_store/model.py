@@ -193,7 +193,7 @@ class ModelStore:
         self.get(name, version)
         with self._database.write("decision") as connection:
             row = _read(connection, name, version, is_held=True)
-            assert row is not None, "versions are never deleted"
+            assert row is not None, "rows of versions are never deleted"
             changed = msgspec.structs.replace(ModelVersion.from_json(row[1]), features=features)
             connection.execute(_CHANGE, model=name, version=version, **_row(changed))
         return changed
