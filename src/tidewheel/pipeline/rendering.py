@@ -63,6 +63,11 @@ def _source(spec: InputSpec) -> str:
 
 def _shape(node: PlanNode) -> str:
     text = '"' + node.id.replace('"', "'") + '"'
-    shapes = {"table": f"[({text})]", "sql": f"[/{text}/]", "features": f"[[{text}]]", "champion": f"{{{{{text}}}}}"}
-    shapes["reference"] = shapes["table"]
+    shapes = {
+        "table": f"[({text})]",
+        "reference": f"[({text})]",
+        "sql": f"[/{text}/]",
+        "features": f"[[{text}]]",
+        "champion": f"{{{{{text}}}}}",
+    }
     return shapes.get(node.kind, f"[{text}]")
