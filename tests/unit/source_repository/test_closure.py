@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+import tidewheel.pipeline
 from tidewheel.core.errors import NotFoundError, SourceError
 from tidewheel.source_repository import Closure, ProjectCode, find_import_roots, missed_modules
 
-HEAD = "from tidewheel import step\n"
+HEAD = "from tidewheel.pipeline import step\n"
 
 
 def write(root: Path, files: dict[str, str]) -> Path:
@@ -235,6 +236,10 @@ def test_imports_are_those_that_reached_code_uses(tmp_path):
 
 def test_a_package_that_declares_only_needs_no_more_of_tidewheel(tmp_path):
     assert closure_of(tmp_path / "a", {"p/s.py": HEAD + "@step\ndef train(): return 1\n"}).imports == ()
+    words = ", ".join(tidewheel.pipeline.__all__)
+    written = f"from tidewheel import Metrics, StopRun, TidewheelError\nfrom tidewheel.pipeline import {words}\n"
+    used = f"@step\ndef train(): return [Metrics, StopRun, TidewheelError, {words}]\n"
+    assert closure_of(tmp_path / "words", {"p/s.py": written + used}).imports == ()
     more = HEAD + "from tidewheel.steps import model_training\n@step\ndef train(): return model_training.fit()\n"
     assert closure_of(tmp_path / "b", {"p/s.py": more}).imports == ("tidewheel",)
 
