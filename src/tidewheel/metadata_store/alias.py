@@ -87,16 +87,6 @@ class AliasStore:
             ConflictError: it points elsewhere, or the version is deleted or in a state that is refused.
             NotFoundError: the model has no such version.
         """
-        move = AliasMove(
-            model=model,
-            alias=alias,
-            from_version=expected,
-            to_version=to_version,
-            event_id=event_id,
-            reason=reason,
-            at=at,
-            recorded_at=utc_now(),
-        )
         with self._database.write("decision") as connection:
             # In the order of their numbers: two that move between the same versions never wait for each other.
             both = sorted({to_version, expected if retires and expected else to_version})
@@ -109,8 +99,7 @@ class AliasStore:
                 raise _conflict(connection, model, alias, expected)
             if retires and expected is not None and states[expected] != "retired":
                 change_state(connection, model, expected, StateChange("retired", retires, event_id, at))
-            _append(connection, move)
-        return move
+            return _append(connection, model, alias, expected, to_version, event_id, reason, at)
 
     def remove(self, model: str, alias: str, *, expected: int, event_id: str, reason: str, at: datetime) -> AliasMove:
         """Takes an alias away that points to the expected version; on the disk when this returns, history included.
@@ -118,21 +107,10 @@ class AliasStore:
         Raises:
             ConflictError: it points elsewhere, or to nothing.
         """
-        move = AliasMove(
-            model=model,
-            alias=alias,
-            from_version=expected,
-            to_version=None,
-            event_id=event_id,
-            reason=reason,
-            at=at,
-            recorded_at=utc_now(),
-        )
         with self._database.write("decision") as connection:
             if not connection.execute(_REMOVE, model=model, alias=alias, expected=expected).rowcount:
                 raise _conflict(connection, model, alias, expected)
-            _append(connection, move)
-        return move
+            return _append(connection, model, alias, expected, None, event_id, reason, at)
 
     def history(self, model: str, alias: str | None = None) -> Sequence[AliasMove]:
         """The moves of a model's aliases, or of one of them, oldest first."""
@@ -160,9 +138,28 @@ def _swap(connection: Connection, model: str, alias: str, expected: int | None, 
     return done.rowcount == 1
 
 
-def _append(connection: Connection, move: AliasMove) -> None:
-    row = {"model": move.model, "alias": move.alias, "record": move.to_json().decode()}
-    insert(connection, "model_alias_move", row)
+def _append(
+    connection: Connection,
+    model: str,
+    alias: str,
+    from_version: int | None,
+    to_version: int | None,
+    event_id: str,
+    reason: str,
+    at: datetime,
+) -> AliasMove:
+    move = AliasMove(
+        model=model,
+        alias=alias,
+        from_version=from_version,
+        to_version=to_version,
+        event_id=event_id,
+        reason=reason,
+        at=at,
+        recorded_at=utc_now(),
+    )
+    insert(connection, "model_alias_move", {"model": model, "alias": alias, "record": move.to_json().decode()})
+    return move
 
 
 def _conflict(connection: Connection, model: str, alias: str, expected: int | None) -> ConflictError:
