@@ -8,8 +8,7 @@ from typing import Any
 import click
 
 from tidewheel.cli.command import command, opened
-from tidewheel.cli.output import format_cell, print_json, print_table
-from tidewheel.core.errors import StorageError
+from tidewheel.cli.output import format_cell, print_json, print_table, write_text
 
 _FIRST = ("run", "pipeline", "status", "at")
 _SHOWN = 12
@@ -51,7 +50,7 @@ def compare_command(runs: tuple[str, ...], with_equal: bool, html: Path | None, 
     with opened() as workspace:
         found = workspace.compare(*runs)
         if html is not None:
-            _write(html, found.to_html())
+            write_text(html, found.to_html(), option="--html")
         if as_json:
             print_json(found.to_dict())
             return
@@ -75,12 +74,3 @@ def _columns(rows: list[dict[str, Any]], sort: str) -> list[str]:
 def _cell(value: Any) -> str:
     text = format_cell(value)
     return text if len(text) <= 48 else f"{text[:47]}…"
-
-
-def _write(place: Path, page: str) -> None:
-    try:
-        place.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise StorageError(
-            f"the page cannot be written: {error.strerror}", where=str(place), next_step="name another file with --html"
-        ) from error

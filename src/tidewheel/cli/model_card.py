@@ -7,8 +7,7 @@ from pathlib import Path
 import click
 
 from tidewheel.cli.command import command, opened
-from tidewheel.cli.output import print_json
-from tidewheel.core.errors import StorageError
+from tidewheel.cli.output import print_json, write_text
 
 
 @command("card", example="tidewheel models card flight-delay 3 --to card.html")
@@ -25,18 +24,10 @@ def card_command(model: str, version: int | None, to: Path | None, as_json: bool
     with opened() as workspace:
         card = workspace.model_card(model, version)
         if to is not None:
-            _write(to, card.to_html() if to.suffix.lower() in (".html", ".htm") else card.to_markdown())
+            text = card.to_html() if to.suffix.lower() in (".html", ".htm") else card.to_markdown()
+            write_text(to, text, what="card")
         if as_json:
             facts = {"model": model, "version": card.version.version, "markdown": card.markdown, "html": card.html}
             print_json(facts | ({"file": str(to)} if to else {"text": card.to_markdown()}))
         else:
             click.echo(f"card: {to}" if to else card.to_markdown())
-
-
-def _write(place: Path, text: str) -> None:
-    try:
-        place.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise StorageError(
-            f"the card cannot be written: {error.strerror}", where=str(place), next_step="name another file with --to"
-        ) from error

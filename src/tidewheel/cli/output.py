@@ -1,13 +1,16 @@
-"""How commands print: aligned tables for people, JSON for programs."""
+"""How commands tell what they found: aligned tables for people, JSON for programs, files for who asked for one."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
+
+from tidewheel.core.errors import StorageError
 
 COLOURS = {
     "succeeded": "green",
@@ -48,6 +51,29 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty:
         line = _line(row, widths, is_number)
         colour = next((COLOURS[cell] for cell in row if cell in COLOURS), None)
         click.echo(_coloured(line, row, colour))
+
+
+def write_text(place: Path, text: str, *, what: str = "page", option: str = "--to", makes_folder: bool = False) -> None:
+    """Writes the file that an option names.
+
+    Args:
+        what: the file is, for the error.
+        option: which named it.
+        makes_folder: whether the folder that it lies in is made when there is none.
+
+    Raises:
+        StorageError: the place cannot be written.
+    """
+    try:
+        if makes_folder:
+            place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(
+            f"the {what} cannot be written: {error.strerror}",
+            where=str(place),
+            next_step=f"name another file with {option}",
+        ) from error
 
 
 def print_left(left: Mapping[str, str]) -> None:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tidewheel.cli.command import command, opened
-from tidewheel.cli.output import print_json, print_table
-from tidewheel.core.errors import StorageError
+from tidewheel.cli.output import print_json, print_table, write_text
 
 if TYPE_CHECKING:
     from tidewheel.steps.data_analysis import TableAnalysis
@@ -41,22 +40,12 @@ def profile_command(
         found = workspace.analyze(table, snapshot=snapshot, compare=compare, ignore=ignore, target=target, time=time)
         used = snapshot if snapshot is not None else workspace.table(table).snapshot.snapshot_id
         place = to or workspace.folder / "profiles" / f"{table}-{used}.html"
-        _write(place, found.to_html())
+        write_text(place, found.to_html(), makes_folder=True)
         if as_json:
             print_json({**found.to_dict(), "page": str(place)})
             return
         _print(found)
         click.echo(f"\npage: {place}")
-
-
-def _write(place: Path, page: str) -> None:
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise StorageError(
-            f"the page cannot be written: {error.strerror}", where=str(place), next_step="name another file with --to"
-        ) from error
 
 
 def _print(found: TableAnalysis) -> None:
