@@ -127,3 +127,12 @@ def postgresql_url(postgresql_server: PostgresqlServer) -> Callable[[], str]:
             store = open_metadata_store(postgresql_url())
     """
     return postgresql_server.fresh_url
+
+
+@pytest.fixture(params=["file", "postgresql"])
+def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database that several processes can open; not created yet."""
+    if request.param == "file":
+        return f"sqlite:///{tmp_path / 'metadata.db'}"
+    url: str = request.getfixturevalue("postgresql_url")()
+    return url

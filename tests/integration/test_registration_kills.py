@@ -7,47 +7,18 @@ import os
 import signal
 import subprocess
 import sys
-from datetime import UTC, datetime
 
 import pytest
 
+from run_record import AT, run_record
 from tidewheel.artifact_store import LocalArtifactStore
-from tidewheel.core.records import Run
 from tidewheel.metadata_store import AliasStore, Database, ModelStore
 from tidewheel.metadata_store.connection import Connection
 from tidewheel.model_registry import ModelRegistry
 from toy_project import ToyWorkspace, start_of, write_project
 
-AT = datetime(2013, 4, 1, tzinfo=UTC)
 MODEL = "flight-delay"
-RUN = Run(
-    id="run",
-    pipeline="training",
-    status="running",
-    plan_digest="p",
-    event_id="e",
-    parameters={},
-    sources_digest="s",
-    commit="",
-    branch="",
-    is_dirty=False,
-    author="",
-    runtime_digest="r",
-    lock_digest="",
-    executor="local",
-    host="h",
-    user="u",
-    orchestrator_pid=1,
-    at=AT,
-    started_at=AT,
-)
-
-
-@pytest.fixture(params=["file", "postgresql"])
-def url(request, tmp_path):
-    if request.param == "file":
-        return f"sqlite:///{tmp_path / 'metadata.db'}"
-    return request.getfixturevalue("postgresql_url")()
+RUN = run_record()
 
 
 def register(url, folder):
@@ -92,24 +63,24 @@ def die_at(step: int, url, folder, steps) -> None:
     register(url, folder)
 
 
-def test_a_registration_that_is_killed_at_any_step_leaves_no_half_version(url, tmp_path):
-    Database.open(url).close()
+def test_a_registration_that_is_killed_at_any_step_leaves_no_half_version(shared_url, tmp_path):
+    Database.open(shared_url).close()
     context = multiprocessing.get_context("fork")
     outcomes = []
     for step in range(1, 200):
         model_folder = tmp_path / str(step)
         steps = context.Value("i", 0)
-        process = context.Process(target=die_at, args=(step, url, model_folder, steps))
+        process = context.Process(target=die_at, args=(step, shared_url, model_folder, steps))
         process.start()
         process.join()
-        database = Database.open(url)
+        database = Database.open(shared_url)
         models = ModelStore(database)
         found, history = models.list(MODEL), models.history(MODEL)
         assert (len(found), len(history)) in ((0, 0), (1, 1))
         if found:
             LocalArtifactStore(model_folder / "artifacts").verify(found[0].package)
         outcomes.append(len(found))
-        version, is_new = register(url, model_folder)
+        version, is_new = register(shared_url, model_folder)
         assert (version.version, is_new) == (1, not found)
         assert len(models.history(MODEL)) == 1
         with database.write() as connection:

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from run_record import run_record
 from tidewheel.core.identifier import new_id
-from tidewheel.core.records import Artifact, Deployment, Event, Evidence, Execution, ModelVersion, Run, Signal, Snapshot
+from tidewheel.core.records import Artifact, Deployment, Event, Evidence, Execution, ModelVersion, Signal, Snapshot
 from tidewheel.metadata_store import Database
 
 AT = datetime(2013, 4, 1, 12, 30, 0, 123456, tzinfo=UTC)
@@ -28,14 +29,6 @@ def database(database_url):
     database = Database.open(database_url)
     yield database
     database.close()
-
-
-@pytest.fixture(params=["file", "postgresql"])
-def shared_url(request, tmp_path):
-    """A database that several processes can open; not created yet."""
-    if request.param == "file":
-        return f"sqlite:///{tmp_path / 'metadata.db'}"
-    return request.getfixturevalue("postgresql_url")()
 
 
 @pytest.fixture
@@ -79,7 +72,6 @@ class Facts:
         fields = dict(
             id=new_id(),
             pipeline="flight_delay",
-            status="running",
             plan_digest="p" * 64,
             event_id=new_id(),
             parameters={"month": 4, "rate": 0.1, "name": "Zürich", "none": None},
@@ -90,14 +82,13 @@ class Facts:
             author="Ada <ada@example.org>",
             runtime_digest="r" * 64,
             lock_digest="l" * 64,
-            executor="local",
             host="box",
             user="ada",
             orchestrator_pid=17,
             at=AT,
             started_at=AT,
         )
-        return Run(**fields | changes)
+        return run_record(**fields | changes)
 
     def artifact(self, letter="a", **changes):
         fields = dict(digest=letter * 64, codec="json/1", type_name="builtins.int", size_bytes=1, summary={"rows": 3})

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
-from datetime import UTC, datetime
 
 import pytest
 
+from run_record import AT, run_record
 from tidewheel.artifact_store import LocalArtifactStore
 from tidewheel.core.errors import (
     ArtifactCorruptError,
@@ -18,43 +18,15 @@ from tidewheel.core.errors import (
     ProtectedError,
 )
 from tidewheel.core.identifier import new_id
-from tidewheel.core.records import Deployment, Run, Verdict
+from tidewheel.core.records import Deployment, Verdict
 from tidewheel.core.records.model_version import TRANSITIONS
 from tidewheel.core.records.verdict import Check
 from tidewheel.metadata_store import AliasStore, Database, DeploymentStore, ModelStore
 from tidewheel.model_registry import ModelRegistry
 
-AT = datetime(2013, 4, 1, tzinfo=UTC)
 MODEL = "flight-delay"
-RUN = Run(
-    id="run",
-    pipeline="training",
-    status="succeeded",
-    plan_digest="p",
-    event_id="e",
-    parameters={},
-    sources_digest="s",
-    commit="",
-    branch="",
-    is_dirty=False,
-    author="",
-    runtime_digest="r",
-    lock_digest="",
-    executor="local",
-    host="h",
-    user="u",
-    orchestrator_pid=1,
-    at=AT,
-    started_at=AT,
-)
+RUN = run_record(status="succeeded")
 MOVE = {"event_id": "e", "reason": "better", "at": AT}
-
-
-@pytest.fixture(params=["file", "postgresql"])
-def url(request, tmp_path):
-    if request.param == "file":
-        return f"sqlite:///{tmp_path / 'metadata.db'}"
-    return request.getfixturevalue("postgresql_url")()
 
 
 class Registry:
@@ -74,8 +46,8 @@ class Registry:
 
 
 @pytest.fixture
-def stores(url, tmp_path):
-    stores = Registry(url, tmp_path)
+def stores(shared_url, tmp_path):
+    stores = Registry(shared_url, tmp_path)
     yield stores
     stores.database.close()
 
@@ -161,9 +133,9 @@ def test_a_verdict_about_another_champion_does_not_promote(stores):
 ROUNDS, PROCESSES = 3, 64
 
 
-def test_of_sixty_four_processes_that_promote_at_once_exactly_one_wins_each_time(url, tmp_path):
+def test_of_sixty_four_processes_that_promote_at_once_exactly_one_wins_each_time(shared_url, tmp_path):
     """In each round all of them expect the same champion, and each wants its own version to be the next."""
-    stores = Registry(url, tmp_path)
+    stores = Registry(shared_url, tmp_path)
     for number in range(PROCESSES + 1):
         stores.register(f"package {number}")
     stores.registry.promote(MODEL, PROCESSES + 1, expected=None, **MOVE)
@@ -172,7 +144,7 @@ def test_of_sixty_four_processes_that_promote_at_once_exactly_one_wins_each_time
     barrier, results = context.Barrier(PROCESSES), context.SimpleQueue()
 
     def work(number: int) -> None:
-        own = Registry(url, tmp_path)
+        own = Registry(shared_url, tmp_path)
         for turn in range(ROUNDS):
             champion = own.registry.champion(MODEL).version
             barrier.wait(60)
@@ -192,7 +164,7 @@ def test_of_sixty_four_processes_that_promote_at_once_exactly_one_wins_each_time
     told = [results.get() for _ in range(PROCESSES * ROUNDS)]
     for process in processes:
         process.join()
-    stores = Registry(url, tmp_path)
+    stores = Registry(shared_url, tmp_path)
     history = stores.aliases.history(MODEL)
     won = sorted(one for one in told if one[3] is not None)
     assert [turn for turn, *_ in won] == list(range(ROUNDS))
@@ -298,7 +270,7 @@ def test_a_package_that_two_models_share_goes_with_the_last(stores):
     assert not stores.artifacts.is_present(version.package)
 
 
-def test_promotion_and_deletion_at_once_never_leave_an_alias_without_its_package(stores, url, tmp_path):
+def test_promotion_and_deletion_at_once_never_leave_an_alias_without_its_package(stores, shared_url, tmp_path):
     outcomes = set()
     for number in range(12):
         version, _ = stores.register(f"package {number}")
@@ -306,7 +278,7 @@ def test_promotion_and_deletion_at_once_never_leave_an_alias_without_its_package
         barrier = threading.Barrier(2)
 
         def delete(number=version.version, barrier=barrier):
-            own = Registry(url, tmp_path)
+            own = Registry(shared_url, tmp_path)
             barrier.wait()
             try:
                 own.registry.delete(MODEL, number, **MOVE)
@@ -329,13 +301,13 @@ def test_promotion_and_deletion_at_once_never_leave_an_alias_without_its_package
     assert outcomes
 
 
-def test_deployment_and_deletion_at_once_never_leave_a_deployed_version_deleted(stores, url, tmp_path):
+def test_deployment_and_deletion_at_once_never_leave_a_deployed_version_deleted(stores, shared_url, tmp_path):
     for number in range(8):
         version, _ = stores.register(f"package {number}")
         barrier = threading.Barrier(2)
 
         def delete(number=version.version, barrier=barrier):
-            own = Registry(url, tmp_path)
+            own = Registry(shared_url, tmp_path)
             barrier.wait()
             try:
                 own.registry.delete(MODEL, number, **MOVE)

@@ -10,8 +10,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from run_record import run_record
 from tidewheel.artifact_store import CodecTable
-from tidewheel.core.records import Artifact, Run, Runtime
+from tidewheel.core.records import Artifact, Runtime
 from tidewheel.orchestrator import PreparedRun, StepCode, explain_difference
 from tidewheel.orchestrator.binding import fingerprint_parts, seed_of
 from tidewheel.orchestrator.fingerprint import fingerprint_of
@@ -35,29 +36,8 @@ VARIABLES = {"MODE": "fast", "HOME": "/home/me"}
 
 
 def prepared(code: StepCode = CODE, files: dict[str, str] | None = None) -> PreparedRun:
-    run = Run(
-        id="1",
-        pipeline="p",
-        status="running",
-        plan_digest="",
-        event_id="e",
-        parameters={},
-        sources_digest="s",
-        commit="c",
-        branch="main",
-        is_dirty=False,
-        author="",
-        runtime_digest="",
-        lock_digest="",
-        executor="local",
-        host="h",
-        user="u",
-        orchestrator_pid=1,
-        at=NOW,
-        started_at=NOW,
-    )
     return PreparedRun(
-        run=run,
+        run=run_record(id="1", pipeline="p", commit="c", branch="main", at=NOW, started_at=NOW),
         plan=Plan(pipeline="p", address="m:p", nodes=(NODE,), parameters={}, outputs={}),
         code={"m:train": code},
         resolved={},
