@@ -10,6 +10,7 @@ from tidewheel.core.clock import utc_now
 from tidewheel.core.errors import ConflictError
 from tidewheel.core.records import Event
 from tidewheel.workspace.cause import request_event
+from tidewheel.workspace.held_snapshots import snapshots_of_versions
 from tidewheel.workspace.operation import record_operation
 from tidewheel.workspace.snapshot_artifact import snapshot_artifact
 from tidewheel.workspace.stores import Stores
@@ -36,7 +37,7 @@ def policy_of(stores: Stores) -> MaintenancePolicy:
 def maintain(stores: Stores, table: str | None = None, *, event: Event | None = None) -> list[MaintenanceResult]:
     """Puts small files together, forgets snapshots, removes orphans: of one table or of all.
 
-    Snapshots stay that a pin or tag holds: what runs read, what model versions were trained on.
+    Snapshots stay that a pin, a tag or a model version holds: what runs read, what versions were made from.
 
     Args:
         stores: the workspace's stores.
@@ -51,7 +52,9 @@ def maintain(stores: Stores, table: str | None = None, *, event: Event | None = 
     if table is not None:
         stores.tables.info(table)
     cause = event or request_event(stores, OPERATION, {"tables": names})
-    return [_maintain(stores, name, cause) for name in names]
+    # Once for all tables: a version that is registered from now on has its tags before its run lets go of its pins.
+    held = snapshots_of_versions(stores)
+    return [_maintain(stores, name, cause, {number for table, number in held if table == name}) for name in names]
 
 
 def maintain_due(stores: Stores, event: Event | None = None) -> list[MaintenanceResult]:
@@ -61,13 +64,13 @@ def maintain_due(stores: Stores, event: Event | None = None) -> list[Maintenance
     return [result for name in names for result in maintain(stores, name, event=event)]
 
 
-def _maintain(stores: Stores, name: str, cause: Event) -> MaintenanceResult:
+def _maintain(stores: Stores, name: str, cause: Event, held: Collection[int]) -> MaintenanceResult:
     from tidewheel.table_store import MaintenanceResult
 
     policy, care = policy_of(stores), stores.tables.maintenance
 
-    def pinned() -> Collection[int]:
-        return {pin.snapshot_id for pin in stores.pins.list(name, valid_at=utc_now())}
+    def kept() -> Collection[int]:
+        return {pin.snapshot_id for pin in stores.pins.list(name, valid_at=utc_now())}.union(held)
 
     parameters = {"table": name, **policy.to_dict()}
     with record_operation(stores, OPERATION, parameters, cause) as operation:
@@ -86,7 +89,7 @@ def _maintain(stores: Stores, name: str, cause: Event) -> MaintenanceResult:
             name,
             older_than=utc_now() - timedelta(days=policy.keep_days),
             keep_snapshots=policy.keep_snapshots,
-            keep=pinned,
+            keep=kept,
         )
         orphans = care.remove_orphans(name, timedelta(hours=policy.orphan_hours))
         result = MaintenanceResult(

@@ -75,12 +75,7 @@ class Preparation:
         assert plan is not None
         assert answer.declared is not None
         earlier = self._finished(resumed)
-        pinned = {
-            artifact.summary["table"]: int(artifact.summary["snapshot_id"])
-            for execution in earlier.values()
-            for artifact in (*execution.outputs.values(), *execution.inputs.values())
-            if artifact.type_name == TABLE_TYPE
-        }
+        pinned = _pinned(plan, earlier)
         code = self._code(plan, answer.closures, captured)
         run = self._run(plan, parameters, event, captured, code.values(), resumed)
         resolved = {
@@ -184,7 +179,11 @@ class Preparation:
             return self._reference(node, run, contracts)
         if node.kind == "champion":
             return self._champion(node.arguments["name"])
-        return self._table(node.arguments["name"], run, pinned, as_of=node.arguments.get("as_of"))
+        name, as_of = node.arguments["name"], node.arguments.get("as_of")
+        if as_of is None:
+            return self._table(name, run, pinned)
+        earlier = pinned.get(node.id)
+        return self._table(name, run, {name: earlier}) if earlier else self._table(name, run, {}, as_of=as_of)
 
     def _query_inputs(self, node: PlanNode, run: Run, pinned: Mapping[str, int]) -> dict[str, ResolvedNode]:
         from tidewheel.table_store import tables_in
@@ -244,6 +243,22 @@ class Preparation:
             summary={"model": name, "version": version, "package": package.digest},
         )
         return ResolvedNode(artifact=artifact, bound=BoundInput(champion=champion))
+
+
+def _pinned(plan: Plan, earlier: Mapping[str, Execution]) -> dict[str, int]:
+    """The snapshots that an earlier run read: by table, and by node where the plan asks for the one of a given time."""
+    pinned: dict[str, int] = {}
+    for node in plan.nodes:
+        if node.id not in earlier:
+            continue
+        execution = earlier[node.id]
+        for artifact in (*execution.outputs.values(), *execution.inputs.values()):
+            name = artifact.summary["table"] if artifact.type_name == TABLE_TYPE else ""
+            if name and node.arguments.get("as_of"):
+                pinned[node.id] = int(artifact.summary["snapshot_id"])
+            elif name and name not in node.arguments.get("snapshots", ()) and node.kind != "step":
+                pinned[name] = int(artifact.summary["snapshot_id"])
+    return pinned
 
 
 def _module_digest(module: str, captured: CapturedSources) -> str:

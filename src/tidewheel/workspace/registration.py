@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 
-from tidewheel.core.errors import DefinitionError, NotFoundError, TidewheelError
+from tidewheel.core.errors import DefinitionError, TidewheelError
 from tidewheel.core.records import Artifact, Execution, ModelState, ModelVersion, Run, Snapshot, Verdict
 from tidewheel.model_registry import ModelRegistry
 from tidewheel.pipeline import Plan
 from tidewheel.workspace.declaration import ModelDeclaration
+from tidewheel.workspace.held_snapshots import tables_read, tag_snapshots
 from tidewheel.workspace.model_card import model_card
 from tidewheel.workspace.served_features import served_definitions
-from tidewheel.workspace.snapshot_artifact import TABLE_TYPE
 from tidewheel.workspace.stores import Stores
 
 
@@ -27,7 +27,8 @@ def register_models(
 
     Such a version takes over the verdict of this run, which compares it with today's champion.
 
-    The snapshots that the run read are tagged with the version's name, so that no expiry takes them.
+    The snapshots that the run read, those of references included, are tagged with the version's name, so that no
+    expiry takes them.
 
     Raises:
         DefinitionError: the pipeline has no output of the declared name.
@@ -69,9 +70,8 @@ def _register(
         )
     with suppress(TidewheelError):  # a version without its card is one; `tidewheel models card` says what is wrong
         model_card(stores, version, lambda: stores.events.get(run.event_id))
-    for snapshot in version.snapshots:  # also of a version that is known: a crash may have come before its tags
-        with nullcontext() if is_new else suppress(NotFoundError):
-            stores.tables.tag(snapshot.table, snapshot.snapshot_id, f"{model.name}-v{version.version}")
+    # Also of a version that is known: a crash may have come before its tags, and its new verdict has rows of its own.
+    tag_snapshots(stores, version, executions.values(), is_new=is_new)
     return version
 
 
@@ -106,10 +106,5 @@ def _passed(verdict: Verdict) -> str:
 
 
 def _snapshots(stores: Stores, executions: Mapping[str, Execution]) -> tuple[Snapshot, ...]:
-    found = {
-        (artifact.summary["table"], int(artifact.summary["snapshot_id"]))
-        for execution in executions.values()
-        for artifact in execution.inputs.values()
-        if artifact.type_name == TABLE_TYPE
-    }
-    return tuple(stores.snapshots.get(table, snapshot_id) for table, snapshot_id in sorted(found))
+    found = sorted(tables_read(executions.values()))
+    return tuple(stores.snapshots.get(table, snapshot_id) for table, snapshot_id in found)
