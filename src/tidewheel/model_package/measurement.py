@@ -1,10 +1,12 @@
-"""`python -m tidewheel.model_package.measurement FILE`: opens a package, asks its examples, and tells what that cost.
+"""`python -m tidewheel.model_package.measurement FILE [BYTES]`: opens a package, asks its examples, tells the cost.
 
-Meant for a fresh process in the environment where the package will run; writes one JSON object to standard output.
+Meant for a fresh process in the environment where the package will run; writes one JSON object to standard output. The
+process may hold at most `BYTES`, by default `MEMORY_BYTES`, whichever library asks for them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
 import platform
@@ -12,6 +14,9 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+
+MEMORY_BYTES = 8 << 30
+"""Of addresses, which libraries reserve more of than they use: twice what ONNX Runtime may hold for its tensors."""
 
 _WARM, _ASKED = 20, 400
 
@@ -69,6 +74,13 @@ def peak_memory_mb() -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
+def _bound_memory(limit: int) -> None:
+    import resource
+
+    with contextlib.suppress(ValueError, OSError):  # a lower limit holds already, or the platform has none
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
 def _installed(name: str) -> str | None:
     try:
         return importlib.metadata.version(name)
@@ -80,8 +92,12 @@ def main(arguments: list[str]) -> int:
     """Measures the named file; 1 with `error` in the object when it cannot be used."""
     from tidewheel.core.errors import TidewheelError
 
+    limit = int(arguments[1]) if len(arguments) > 1 else MEMORY_BYTES
+    _bound_memory(limit)
     try:
         facts = measure(Path(arguments[0]))
+    except MemoryError:
+        facts = {"error": f"it asks for more than {limit / 1e9:.1f} GB"}
     except (TidewheelError, ImportError) as error:
         facts = {"error": error.what if isinstance(error, TidewheelError) else str(error)}
     sys.stdout.write(json.dumps(facts) + "\n")

@@ -1,8 +1,9 @@
 """What an ONNX file would do, read from its bytes alone, before a runtime sees it.
 
 ONNX is protobuf (https://protobuf.dev/programming-guides/encoding); the few messages that matter here are walked
-without building anything. A file may name others to read its tensors from, tell sizes that it does not have, or bring
-operators of foreign libraries: each is refused.
+without building anything. A file may name others to read its tensors from, tell sizes that it does not have, bring
+operators of foreign libraries, or make texts grow: each is refused. Numbers that a graph computes are bounded where it
+runs, see `onnxruntime_memory`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ _DOMAINS = {b"", b"ai.onnx", b"ai.onnx.ml"}
 # TensorProto.data_type -> bytes of an element; of text and what is packed no size is told.
 _SIZES = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8, 14: 8, 15: 16, 16: 2}
 _DEEPEST = 16
+# Texts are held outside of the memory that is bounded, and no model needs longer ones than it was sent.
+_TEXT_MAKERS = {b"StringConcat", b"RegexFullReplace"}
 
 _Value = int | memoryview
 
@@ -25,7 +28,7 @@ def inspect_onnx(data: bytes) -> None:
 
     Raises:
         UnreadableFileError: it reads other files, has tensors larger than itself, brings functions or operators of its
-            own, or is no such file.
+            own, makes longer texts, or is no such file.
     """
     try:
         for number, value in _fields(memoryview(data)):
@@ -59,6 +62,8 @@ def _check_graph(graph: memoryview, depth: int) -> None:
 
 def _check_node(node: memoryview, depth: int) -> None:
     for number, value in _fields(node):
+        if number == 4 and bytes(_message(value)) in _TEXT_MAKERS:
+            raise UnreadableFileError(f"model.onnx makes texts by {bytes(_message(value)).decode()}")
         if number == 7 and bytes(_message(value)) not in _DOMAINS:
             raise UnreadableFileError(f"model.onnx needs an operator of {bytes(_message(value))!r}")
         if number == 5:

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
 
 from tidewheel.core.errors import SchemaMismatchError, UnreadableFileError
+from tidewheel.model_package import onnxruntime_memory
 from tidewheel.model_package.onnx_inspection import inspect_onnx
 from tidewheel.model_package.signature import Signature
 
-_REFUSALS = (InvalidArgument, Fail)
+_REFUSALS = (InvalidArgument, Fail, RuntimeException)
 
 onnxruntime.disable_telemetry_events()
 
@@ -37,7 +38,7 @@ class OnnxModel:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime_memory.bounded_session(data, options)
         except Exception as error:  # its own exceptions have no base
             raise UnreadableFileError(f"model.onnx cannot be loaded: {error}") from None
         given = {entry.name for entry in self._session.get_inputs()}
@@ -53,7 +54,7 @@ class OnnxModel:
 
         Raises:
             SchemaMismatchError: a field does not fit, or the graph itself refuses a value, such as an unknown category
-                of an encoder without a rule for it.
+                of an encoder without a rule for it, or asks for more memory than a model may hold.
         """
         return self.answer(self._signature.bind(columns))
 
@@ -61,11 +62,16 @@ class OnnxModel:
         """Answers by output name for columns of shape [n, 1] that fit the signature: doubles, or texts as objects.
 
         Raises:
-            SchemaMismatchError: the graph itself refuses a value.
+            SchemaMismatchError: the graph itself refuses a value, or asks for more memory than a model may hold.
         """
         try:
             answers = self._session.run(self._outputs, dict(bound))
         except _REFUSALS as error:
+            if onnxruntime_memory.is_about_memory(error):
+                raise SchemaMismatchError(
+                    f"the model asks for more than {onnxruntime_memory.MEMORY_BYTES / 1e9:.1f} GB to answer these rows",
+                    next_step="send fewer rows at once; do not use a model that asks for so much to answer one row",
+                ) from error
             raise SchemaMismatchError(
                 "the model refuses these rows: a category is unknown, or missing where none may be",
                 next_step="send categories that the model was trained on",

@@ -13,6 +13,7 @@ from typing import Any
 from tidewheel.core.errors import SchemaMismatchError
 from tidewheel.core.records import Check
 from tidewheel.model_package import Package
+from tidewheel.model_package.measurement import MEMORY_BYTES
 from tidewheel.pipeline.gate import Gate
 
 _MODULE = "tidewheel.model_package.measurement"
@@ -46,8 +47,12 @@ def package_checks(package: Package, gate: Gate) -> list[Check]:
     return checks
 
 
-def measured(package: Package, python: str) -> dict[str, Any]:
+def measured(package: Package, python: str, *, memory_bytes: int = MEMORY_BYTES) -> dict[str, Any]:
     """What a fresh process of one thread tells about a package; see `model_package.measurement`.
+
+    Args:
+        python: the interpreter of the environment.
+        memory_bytes: what that process may hold.
 
     Raises:
         SchemaMismatchError: it cannot run there, with the reason.
@@ -59,7 +64,7 @@ def measured(package: Package, python: str) -> dict[str, Any]:
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         try:
             done = subprocess.run(
-                [python, "-P", "-m", _MODULE, str(path)],
+                [python, "-P", "-m", _MODULE, str(path), str(memory_bytes)],
                 capture_output=True,
                 text=True,
                 env=os.environ | threads,

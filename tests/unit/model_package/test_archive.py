@@ -249,6 +249,14 @@ def sparse(model: onnx.ModelProto) -> None:
     model.graph.sparse_initializer.append(onnx.SparseTensorProto(dims=[1 << 40]))
 
 
+def growing_text(model: onnx.ModelProto) -> None:
+    model.graph.node.insert(0, onnx.helper.make_node("StringConcat", ["a", "a"], ["aa"]))
+
+
+def replaced_text(model: onnx.ModelProto) -> None:
+    model.graph.node.insert(0, onnx.helper.make_node("RegexFullReplace", ["a"], ["aa"], pattern="a", replacement="aa"))
+
+
 HOSTILE_ONNX = {
     "a tensor from another file": (external("../../etc/passwd"), "another file"),
     "a tensor from an absolute path": (external("/etc/passwd"), "another file"),
@@ -261,6 +269,8 @@ HOSTILE_ONNX = {
     "operators of a foreign library": (foreign_domain, "com.evil"),
     "a function": (function, "functions of its own"),
     "a sparse tensor": (sparse, "sparse"),
+    "texts that grow": (growing_text, "makes texts by StringConcat"),
+    "texts that are replaced": (replaced_text, "makes texts by RegexFullReplace"),
 }
 
 
