@@ -314,9 +314,13 @@ def test_an_ingest_killed_at_any_moment_leaves_main_as_it_was_or_complete_and_a_
             path.write_bytes(to_bytes("range", rows))
             paths.append(path)
         process = start(folder, paths)
-        time.sleep(generator.uniform(0.0, duration))  # the moment is what the test varies
-        process.kill()
-        killed += process.wait() == -9
+        started = time.monotonic()
+        try:
+            process.wait(timeout=generator.uniform(0.0, duration))  # the moment is what the test varies
+            duration = time.monotonic() - started  # faster than when it was measured: later kills come earlier
+        except subprocess.TimeoutExpired:
+            process.kill()
+            killed += process.wait() == -9
         process.communicate()
         seen = place.rows() if place.store.exists("t") else None
         if seen is not None:
