@@ -6,7 +6,6 @@ All of them together refuse a model that is nowhere worse with at most the decla
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -19,8 +18,8 @@ from tidewheel.statistics.scored import Scored
 from tidewheel.statistics.sign_flips import contributions_of, worse_than_chance
 from tidewheel.statistics.slices import find_slices
 from tidewheel.steps.gate_rows import GateRows, known
+from tidewheel.steps.segments import segments_of
 
-MOST_VALUES = 50
 _TAIL = 0.05
 
 
@@ -38,8 +37,11 @@ def segment_checks(rows: GateRows, theirs: Scored, reference: str, *, level: flo
     missing = [name for name in rows.gate.segments if name not in rows.frame.columns]
     if missing:
         raise SchemaMismatchError(f"the test rows have no column {', '.join(map(repr, missing))}")
-    parts = [part for name in rows.gate.segments for part in _parts(rows, name)]
-    found = [_measured(rows, theirs, name, is_in) for name, is_in in parts]
+    found = [
+        _measured(rows, theirs, f"segment {name} = {value}", is_in)
+        for name in rows.gate.segments
+        for value, is_in in segments_of(rows.frame[name], rows.gate.minimum_rows)
+    ]
     is_known = [check for check, contributions in found if contributions is not None]
     together = [contributions for _, contributions in found if contributions is not None]
     if not together:
@@ -92,15 +94,6 @@ def slice_checks(
         )
         for one in search.found
     ]
-
-
-def _parts(rows: GateRows, name: str) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    """The most frequent values that have enough rows, and which rows those are."""
-    codes, values = pd.factorize(rows.frame[name].astype(object))
-    counts = np.bincount(codes[codes >= 0], minlength=len(values))
-    for code in np.argsort(-counts, kind="stable")[:MOST_VALUES]:
-        if counts[code] >= rows.gate.minimum_rows:
-            yield f"segment {name} = {values[code]}", codes == code
 
 
 def _measured(

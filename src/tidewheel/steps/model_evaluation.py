@@ -24,9 +24,9 @@ from tidewheel.steps.feature_importance import feature_importance
 from tidewheel.steps.gate_rows import known
 from tidewheel.steps.model_answers import Answering, answering
 from tidewheel.steps.scoring import scored_rows, truth_of
+from tidewheel.steps.segments import segments_of
 
 _SEGMENT_ROWS = 50
-_SEGMENTS = 50
 _BINS = 10
 
 
@@ -166,20 +166,16 @@ def _by_segment(
     """The most frequent values of each column, the worst first."""
     result = []
     for column in segments:
-        codes, values = pd.factorize(rows[column].astype(object))
-        counts = np.bincount(codes[codes >= 0], minlength=len(values))
         part = []
-        for code in np.argsort(-counts, kind="stable")[:_SEGMENTS]:
-            if counts[code] < _SEGMENT_ROWS:
-                break
-            here, its = scored.of(codes == code), blocks.of(codes == code)
+        for segment, is_in in segments_of(rows[column], _SEGMENT_ROWS):
+            here, its = scored.of(is_in), blocks.of(is_in)
             form = main.measure(here, its)
             found = main.interval(form, draws, tail=tail)
             part.append(
                 SegmentMetric(
                     column=column,
-                    segment=str(values[code]),
-                    row_count=int(counts[code]),
+                    segment=segment,
+                    row_count=len(here),
                     value=known(main.value_of(form, here, its)),
                     low=known(found.low),
                     high=known(found.high),
