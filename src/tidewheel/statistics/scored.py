@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +12,6 @@ from tidewheel.core.errors import ParameterError
 from tidewheel.statistics.binary_metrics import Numbers
 
 Problem = Literal["binary", "multiclass", "regression", "quantiles", "ranking"]
-PROBLEMS: tuple[Problem, ...] = ("binary", "multiclass", "regression", "quantiles", "ranking")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class Scored:
     def of(self, rows: NDArray[Any]) -> Scored:
         """Some of the rows, by mask or position."""
         groups = None if self.groups is None else self.groups[rows]
-        return Scored(self.problem, self.truth[rows], self.said[rows], self.classes, self.levels, groups)
+        return replace(self, truth=self.truth[rows], said=self.said[rows], groups=groups)
 
     def loss(self) -> Numbers:
         """How wrong each row is, smaller is better: squared error of probabilities (Brier), absolute error of numbers,

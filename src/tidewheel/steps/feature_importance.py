@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,9 +51,7 @@ def feature_importance(
     sign = -1.0 if metric.is_loss else 1.0
 
     def score(_: Any, shuffled: pd.DataFrame, labels: Any) -> float:
-        said = model.said(shuffled)
-        again = Scored(truth.problem, truth.truth, said, truth.classes, truth.levels, truth.groups)
-        return sign * metric.value(again)
+        return sign * metric.value(replace(truth, said=model.said(shuffled)))
 
     found = permutation_importance(_Asked(), part, truth.truth, scoring=score, n_repeats=repeats, random_state=seed)
     shap = shap_values(model, part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -61,13 +62,9 @@ def baseline_check(rows: GateRows) -> tuple[Check, GateRows, Scored]:
     if not has_answer.any():
         raise SchemaMismatchError("it has no answer to any row")
     here = rows.only(has_answer)
-    theirs = _as_scored(here.ours, said[has_answer])
+    theirs = replace(here.ours, said=said[has_answer])
     check = here.better_than("better than baseline", name, theirs, needed=baseline.minimum_gain)
     return check, here, theirs
-
-
-def _as_scored(ours: Scored, said: Numbers) -> Scored:
-    return Scored(ours.problem, ours.truth, said, ours.classes, ours.levels, ours.groups)
 
 
 def _answers(baseline: Baseline, rows: GateRows) -> tuple[str, Numbers]:

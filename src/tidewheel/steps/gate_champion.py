@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -71,10 +71,8 @@ def standing_of(rows: GateRows, champion: Champion, own_rows: pd.DataFrame | Non
         fields = ", ".join(repr(field.name) for field in champion.package.signature.inputs)
         raise SchemaMismatchError(f"no row fits its fields {fields}")
     here = here.only(can_score)
-    ours = here.ours
-    said = said_by(champion.package, features[can_score], ours.problem, _classes(ours))
-    theirs = Scored(ours.problem, ours.truth, said, ours.classes, ours.levels, ours.groups)
-    return Standing(here, theirs, tuple(told))
+    said = said_by(champion.package, features[can_score], here.ours.problem, here.ours.classes)
+    return Standing(here, replace(here.ours, said=said), tuple(told))
 
 
 def signature_check(candidate: Signature, champion: Champion) -> Check:
@@ -163,7 +161,3 @@ def _own_features(
     by_key = pd.MultiIndex.from_frame(own_rows[key])
     place = by_key.get_indexer(pd.MultiIndex.from_frame(rows.frame[key]))
     return own_rows[names].iloc[np.where(place < 0, 0, place)].reset_index(drop=True), place >= 0
-
-
-def _classes(ours: Scored) -> tuple[int | str, ...]:
-    return ours.classes if ours.problem == "multiclass" else ()

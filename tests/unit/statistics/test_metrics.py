@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from tidewheel.statistics.blocks import Blocks, blocks_of, draw_blocks
 from tidewheel.statistics.class_metrics import confusion
 from tidewheel.statistics.metric_table import metric_of, metrics_of
 from tidewheel.statistics.ranking_metrics import query_values
-from tidewheel.statistics.scored import PROBLEMS, Scored
+from tidewheel.statistics.scored import Problem, Scored
 
 LEVELS = (0.1, 0.5, 0.9)
 
@@ -83,7 +84,7 @@ def test_a_metric_is_that_of_scikit_learn(problem, name):
     assert metric_of(problem, name).value(of) == pytest.approx(ORACLES[problem, name](of), rel=1e-12)
 
 
-@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize("problem", get_args(Problem))
 def test_blocks_that_count_twice_are_rows_that_are_there_twice(problem):
     """The oracle of every form for resampling: the metric of the rows really repeated."""
     of = scored(problem)
