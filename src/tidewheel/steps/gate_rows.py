@@ -67,9 +67,9 @@ class GateRows:
         )
         is_known = not math.isnan(found.low)
         passed = is_known and found.low > needed
-        interval = f"{1 - 2 * self.gate.tail:.4g} interval {found.low:+.4f} to {found.high:+.4f}"
-        if round(100 * (1 - 2 * self.gate.tail), 6) % 1 == 0:
-            interval = f"{1 - 2 * self.gate.tail:.0%} interval {found.low:+.4f} to {found.high:+.4f}"
+        share = 1 - 2 * self.gate.tail
+        told = f"{share:.0%}" if round(100 * share, 6) % 1 == 0 else f"{share:.4g}"
+        interval = f"{told} interval {found.low:+.4f} to {found.high:+.4f}"
         if not is_known:
             interval = f"no interval from {found.blocks} block" + ("s" if found.blocks != 1 else "")
         return Check(
