@@ -7,6 +7,7 @@ take. What a killed search had finished is found again in the step's scratch fol
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import shutil
 import sys
@@ -262,8 +263,6 @@ def _function_of(one: Any) -> Any:
 
 def _load(record: TrialRecord) -> None:
     """What a trial loaded by a name that only it knew is loaded here too, so that the step's worker sees it."""
-    import importlib
-
     for name in record.modules:
         if name not in sys.modules and name != "__main__":
             importlib.import_module(name)

@@ -45,7 +45,6 @@ class TrialProcesses:
         self._place: tempfile.TemporaryDirectory[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._buffer = b""
-        self._pids: dict[int, int] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -84,7 +83,7 @@ class TrialProcesses:
                 task = waiting.pop(0)
                 running[task.number] = task
                 self._send({"task": task.to_json().decode()})
-            for message in self._read(min([*deadlines.values()], default=None)):
+            for message in self._read(min(deadlines.values(), default=None)):
                 number = message["number"]
                 if "pid" in message:
                     deadlines[number] = time.monotonic() + self._timeout_s

@@ -33,12 +33,6 @@ def named_type(name: str) -> pa.DataType | None:
     return _NAMED.get(name)
 
 
-def contract_schema(contract: TableContract) -> pa.Schema:
-    """The columns that a new table gets: those whose type the contract names."""
-    types = {column.name: named_type(column.type) for column in contract.columns}
-    return pa.schema([pa.field(name, type_) for name, type_ in types.items() if type_ is not None])
-
-
 def missing_columns(
     contract: TableContract, names: Iterable[str], rows: int, *, known: Iterable[str] = ()
 ) -> list[ContractFinding]:
