@@ -72,8 +72,8 @@ class Comparison:
         try:
             said = self._quietly(signature, frame_of(signature, columns))
         except (ValueError, TypeError, KeyError) as error:  # what estimators raise for a value that they do not know
-            told = str(error).splitlines()
-            raise ConversionError(f"the model refuses rows to compare: {told[0] if told else error!r}") from None
+            told = str(error).splitlines() or [repr(error)]
+            raise ConversionError(f"the model refuses rows to compare: {told[0]}") from None
         return _difference(said, form.predict(columns), tolerance)
 
     def _numbers(self, signature: Signature, frame: pd.DataFrame) -> np.ndarray:
