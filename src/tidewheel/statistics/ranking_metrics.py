@@ -1,13 +1,14 @@
 """Metrics of rankings: means over queries. Queries without a relevant row say nothing and are left out.
 
-Rows of one query with equal scores share the discount of their places for NDCG, as in scikit-learn. For the other two
-they stay in the order in which they are given, so hand them over in none that helps.
+Rows of one query with equal scores have no order, so each metric is its mean over all orders of them, in closed form
+(McSherry and Najork, Computing Information Retrieval Performance Measures Efficiently in the Presence of Tied Scores,
+ECIR 2008); scikit-learn does so for NDCG, too. A model that says the same of all rows is worth as much as chance.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,18 +41,62 @@ def query_values(name: str, scored: Scored) -> tuple[Numbers, NDArray[np.intp]]:
         best = _discounted(query, scored.truth, scored.truth, count, depth)
         found = _discounted(query, scored.said, scored.truth, count, depth)
     else:
-        order, place = _places(query, scored.said)
-        hits = (scored.truth > 0)[order].astype(float)
-        so_far = np.cumsum(hits)
-        before = np.r_[0.0, so_far][np.flatnonzero(place == 0)]
-        nth = so_far - before[query[order]]
-        if name == "mrr":
-            hits = hits * (nth == 1)
-            nth = np.ones_like(nth)
-        found = _totals(query[order], hits * nth / (place + 1), count)
+        ties = _ties(query, scored.said, scored.truth > 0)
+        found = _totals(ties.query, _reciprocal_ranks(ties) if name == "mrr" else _precisions(ties), count)
         best = relevant if name == "map" else np.ones(count)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(relevant > 0, found / best, np.nan), first
+
+
+class _Ties(NamedTuple):
+    """Rows by query and falling score, with what is known of the rows that share a score with each.
+
+    Attributes:
+        query: the query of each row.
+        place: within the query, from 0.
+        within: among the rows of the same score, from 0.
+        size: rows of the same score.
+        hits: relevant ones among them.
+        before: relevant rows of the query with a higher score.
+    """
+
+    query: NDArray[np.intp]
+    place: NDArray[np.intp]
+    within: NDArray[np.intp]
+    size: NDArray[np.intp]
+    hits: Numbers
+    before: Numbers
+
+
+def _ties(query: NDArray[np.intp], score: Numbers, is_relevant: NDArray[np.bool_]) -> _Ties:
+    order, place = _places(query, score)
+    begins = (place == 0) | (np.diff(score[order], prepend=np.nan) != 0)
+    tie, starts = np.cumsum(begins) - 1, np.flatnonzero(begins)
+    hits = np.bincount(tie, weights=is_relevant[order], minlength=len(starts))
+    above = np.cumsum(hits) - hits  # of all queries that come earlier, too
+    first = np.maximum.accumulate(np.where(place == 0, tie, 0))
+    within = np.arange(len(order)) - starts[tie]
+    return _Ties(query[order], place, within, np.bincount(tie)[tie], hits[tie], (above[tie] - above[first]))
+
+
+def _precisions(ties: _Ties) -> Numbers:
+    """What each place adds to the average precision: the chance that its row is relevant, times the precision if so."""
+    others = ties.within * (ties.hits - 1) / np.maximum(ties.size - 1, 1)
+    return np.asarray(ties.hits / ties.size * (ties.before + 1 + others) / (ties.place + 1))
+
+
+def _reciprocal_ranks(ties: _Ties) -> Numbers:
+    """What each place adds to the reciprocal rank: the chance that its row is the first relevant one, by the place."""
+    from scipy.special import gammaln
+
+    def log_ways(size: Any, hits: Any) -> Any:
+        return gammaln(size + 1) - gammaln(hits + 1) - gammaln(size - hits + 1)
+
+    rest = ties.size - ties.within - 1
+    is_possible = (ties.before == 0) & (ties.hits > 0) & (rest >= ties.hits - 1)
+    hits, rest = np.where(is_possible, ties.hits, 1), np.where(is_possible, rest, 0)
+    chance = np.exp(log_ways(rest, hits - 1) - log_ways(np.where(is_possible, ties.size, 1), hits))
+    return np.asarray(np.where(is_possible, chance / (ties.place + 1), 0.0))
 
 
 def _discounted(query: NDArray[np.intp], by: Numbers, gain: Numbers, count: int, depth: int) -> Numbers:

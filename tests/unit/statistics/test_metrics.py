@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from itertools import pairwise, permutations
 from typing import get_args
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
@@ -170,6 +171,40 @@ def test_equal_scores_are_worth_the_same_in_whichever_order_they_are_given(name)
     depth = 10 if name == "ndcg_10" else None
     expected = by_query(lambda truth, said: sk.ndcg_score([truth], [said], k=depth), of)
     assert metric_of("ranking", name).value(of) == pytest.approx(expected, rel=1e-12)
+
+
+def reciprocal_rank(relevance: list[float]) -> float:
+    return next((1 / (at + 1) for at, one in enumerate(relevance) if one > 0), 0.0)
+
+
+def average_precision(relevance: list[float]) -> float:
+    places = [at + 1 for at, one in enumerate(relevance) if one > 0]
+    return sum((nth + 1) / place for nth, place in enumerate(places)) / len(places)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 2)), min_size=1, max_size=6), st.randoms())
+@pytest.mark.parametrize(("name", "plain"), [("mrr", reciprocal_rank), ("map", average_precision)])
+def test_equal_scores_are_worth_the_mean_over_all_their_orders(name, plain, rows, source):
+    """The oracle orders the rows in every way, and keeps those orders in which no score rises."""
+    assume(any(relevant for relevant, _ in rows))
+    orders = [one for one in permutations(rows) if all(a[1] >= b[1] for a, b in pairwise(one))]
+    expected = np.mean([plain([relevant for relevant, _ in one]) for one in orders])
+    source.shuffle(rows)
+    beside = [(1, 9), (0, 8)]  # another query must not count
+    truth, said = (np.array(column, dtype=float) for column in zip(*beside, *rows, strict=True))
+    of = Scored("ranking", truth, said, groups=np.array([0] * len(beside) + [1] * len(rows)))
+    assert query_values(name, of)[0].tolist() == pytest.approx([1.0, expected], rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["ndcg", "ndcg_10", "mrr", "map"])
+def test_the_order_of_rows_changes_no_ranking_metric(name):
+    source = np.random.default_rng(0)
+    truth, said = source.integers(0, 2, 6000).astype(float), source.integers(0, 3, 6000).astype(float)
+    groups = np.repeat(np.arange(60), 100)
+    orders = [np.lexsort((-truth, groups)), np.lexsort((truth, groups)), source.permutation(6000)]
+    values = [metric_of("ranking", name).value(Scored("ranking", truth, said, groups=groups).of(one)) for one in orders]
+    assert values == pytest.approx([values[0]] * 3, rel=1e-12)
 
 
 def test_queries_without_a_relevant_row_say_nothing():
