@@ -94,7 +94,7 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
         key: columns that name a row; they tell rows that are also in training.
         group: the column with the query, which makes the problem a ranking.
         level: makes the problem one of this quantile, 0..1.
-        floors: by metric, the least accepted value, of a loss the greatest.
+        floors: by metric, the least accepted value, of a loss the greatest, of `bias` and `width` how far from 0.
         baseline: what must be beaten.
         minimum_gain: over the champion, in the unit of the metric.
         confidence: of two-sided intervals; a model that is no better passes with half of what is left to 1.

@@ -25,6 +25,7 @@ class Metric:
         is_loss: whether smaller is better.
         measure: its form for resampling.
         exact: the number itself where the form for resampling only comes near to it; None where that is exact.
+        is_signed: whether it lies on both sides of zero, which is best, such as a mean error.
         is_score: False for what tells something but orders no models, such as a mean error.
         least, greatest: numbers beyond which it cannot lie.
     """
@@ -34,8 +35,13 @@ class Metric:
     measure: Callable[[Scored, Blocks], BlockMeasure]
     exact: Callable[[Scored], float] | None = None
     is_score: bool = True
+    is_signed: bool = False
     least: float = -math.inf
     greatest: float = math.inf
+
+    def badness(self, value: float) -> float:
+        """A number that rises as the metric becomes worse, whichever way is better."""
+        return abs(value) if self.is_signed else value if self.is_loss else -value
 
     def interval(self, measure: BlockMeasure, draws: Numbers, *, tail: float = 0.05) -> Interval:
         """The number with its interval, which ends where the metric does; see `gain.measured_interval`."""

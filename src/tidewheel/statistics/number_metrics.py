@@ -52,7 +52,7 @@ def _crossing(scored: Scored, blocks: Blocks) -> BlockMeasure:
 
 
 def _width(scored: Scored, blocks: Blocks) -> BlockMeasure:
-    """The mean distance of the outer quantiles."""
+    """The mean distance of the outer quantiles; negative where they cross, which is no narrower."""
     return mean_measure(scored.said[:, -1] - scored.said[:, 0], blocks)
 
 
@@ -60,11 +60,11 @@ REGRESSION = (
     Metric("rmse", is_loss=True, measure=_rmse, least=0.0),
     Metric("mae", is_loss=True, measure=_mae, least=0.0),
     Metric("r2", is_loss=False, measure=_r2, greatest=1.0),
-    Metric("bias", is_loss=True, measure=_bias, is_score=False),
+    Metric("bias", is_loss=True, measure=_bias, is_score=False, is_signed=True),
 )
 QUANTILES = (
     Metric("pinball", is_loss=True, measure=_pinball, least=0.0),
     Metric("coverage_error", is_loss=True, measure=_coverage_error, least=0.0, greatest=1.0),
     Metric("crossing", is_loss=True, measure=_crossing, least=0.0, greatest=1.0),
-    Metric("width", is_loss=True, measure=_width, is_score=False),
+    Metric("width", is_loss=True, measure=_width, is_score=False, is_signed=True),
 )

@@ -48,10 +48,9 @@ def feature_importance(
 
     chosen = _chosen(scored, most_rows, seed)
     part, truth = rows.iloc[chosen][list(model.features)].reset_index(drop=True), scored.of(chosen)
-    sign = -1.0 if metric.is_loss else 1.0
 
     def score(_: Any, shuffled: pd.DataFrame, labels: Any) -> float:
-        return sign * metric.value(replace(truth, said=model.said(shuffled)))
+        return -metric.badness(metric.value(replace(truth, said=model.said(shuffled))))
 
     found = permutation_importance(_Asked(), part, truth.truth, scoring=score, n_repeats=repeats, random_state=seed)
     shap = shap_values(model, part)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tidewheel.core.errors import SchemaMismatchError
+from tidewheel.core.errors import ParameterError, SchemaMismatchError
 from tidewheel.core.records import Check
 from tidewheel.pipeline.gate import Baseline
 from tidewheel.statistics.binary_metrics import Numbers
@@ -20,34 +20,39 @@ from tidewheel.steps.scoring import numbers_of, times_of
 
 
 def floor_checks(rows: GateRows) -> list[Check]:
-    """One for each declared floor: is the metric at least that good?
+    """One for each declared floor: is the metric at least that good? One that has a sign is good near to zero.
 
     Raises:
         NotFoundError: the problem has no such metric.
+        ParameterError: no number can be that near to zero.
     """
-    checks = []
-    for name, floor in sorted(rows.gate.floors.items()):
-        metric = metric_of(rows.ours.problem, name)
-        value = metric.value(rows.ours)
-        found = metric.interval(metric.measure(rows.ours, rows.blocks), rows.draws)
-        passed = value <= floor if metric.is_loss else value >= floor  # NaN passes neither
-        word = "at most" if metric.is_loss else "at least"
-        interval = f" (90% interval {found.low:.4f} to {found.high:.4f})" if found.low == found.low else ""
-        checks.append(
-            Check(
-                name=f"floor of {name}",
-                passed=passed,
-                metric=name,
-                value=known(value),
-                reference=floor,
-                low=known(found.low),
-                high=known(found.high),
-                row_count=len(rows.ours),
-                message=f"{SHOWN.get(name, name)} {value:.4f}{interval}"
-                + (f" is {word} {floor:g}" if passed else f"; needed {word} {floor:g}"),
-            )
+    return [_floor_check(rows, name, floor) for name, floor in sorted(rows.gate.floors.items())]
+
+
+def _floor_check(rows: GateRows, name: str, floor: float) -> Check:
+    metric = metric_of(rows.ours.problem, name)
+    if metric.is_signed and floor < 0:
+        raise ParameterError(
+            f"the floor {floor:g} of {name} is negative, but {name} is best at 0",
+            next_step="say how far from 0 it may be",
         )
-    return checks
+    value = metric.value(rows.ours)
+    found = metric.interval(metric.measure(rows.ours, rows.blocks), rows.draws)
+    passed = metric.badness(value) <= metric.badness(floor)  # NaN passes neither
+    word = "within" if metric.is_signed else "at most" if metric.is_loss else "at least"
+    interval = f" (90% interval {found.low:.4f} to {found.high:.4f})" if found.low == found.low else ""
+    told = f"{word} {floor:g}" + (" of 0" if metric.is_signed else "")
+    return Check(
+        name=f"floor of {name}",
+        passed=passed,
+        metric=name,
+        value=known(value),
+        reference=floor,
+        low=known(found.low),
+        high=known(found.high),
+        row_count=len(rows.ours),
+        message=f"{SHOWN.get(name, name)} {value:.4f}{interval}" + (f" is {told}" if passed else f"; needed {told}"),
+    )
 
 
 def baseline_check(rows: GateRows) -> tuple[Check, GateRows, Scored]:

@@ -181,8 +181,7 @@ def _by_segment(
                     high=known(found.high),
                 )
             )
-        sign = -1.0 if main.is_loss else 1.0
-        result += sorted(part, key=lambda one: sign * one.value if one.value is not None else np.inf)
+        result += sorted(part, key=lambda one: -main.badness(one.value) if one.value is not None else np.inf)
     return tuple(result)
 
 

@@ -111,6 +111,22 @@ def test_a_floor_is_a_check_of_its_own_with_an_interval():
     assert "needed at most 0.1" in check(verdict, "floor of log_loss").message
 
 
+@pytest.mark.parametrize(("shift", "passes"), [(-1000.0, False), (0.0, True), (1000.0, False)])
+def test_a_floor_of_a_metric_with_a_sign_is_a_distance_from_zero(shift, passes):
+    test = flights().assign(delay=flights()["delay"] - shift)
+    gate = with_(label="delay", floors={"bias": 5.0})
+    found = check(judged(packaged("left", target="delay"), gate, test=test), "floor of bias")
+    assert found.passed == passes
+    assert found.value == pytest.approx(shift, abs=5)
+    assert ("is within 5 of 0" if passes else "needed within 5 of 0") in found.message
+
+
+def test_a_negative_floor_of_a_metric_with_a_sign_is_told():
+    found = check(judged(packaged("left", target="delay"), with_(label="delay", floors={"bias": -5.0})), "floors")
+    assert not found.passed
+    assert "the floor -5 of bias is negative, but bias is best at 0" in found.message
+
+
 def test_a_floor_of_an_unknown_metric_is_a_failed_check():
     found = check(judged(packaged("left"), with_(floors={"auc_roc": 0.7})), "floors")
     assert not found.passed
