@@ -23,7 +23,7 @@ from tidewheel.steps.gate_champion import name_of, signature_check, standing_of
 from tidewheel.steps.gate_package import package_checks
 from tidewheel.steps.gate_rows import GateRows
 from tidewheel.steps.gate_segments import features_of, is_loss_comparable, segment_checks, slice_checks
-from tidewheel.steps.gate_training import leakage_check, training_rows
+from tidewheel.steps.gate_training import leakage_check, training_rows, unchecked_leakage
 from tidewheel.steps.scoring import problem_of, said_by, scored_rows, truth_of
 
 
@@ -156,6 +156,8 @@ def _rows(candidate: Package, test: pd.DataFrame, gate: Gate) -> GateRows:
 
 def _train(checks: list[Check], train: pd.DataFrame | None, rows: GateRows) -> TrainingRows | None:
     if train is None:
+        if rows.gate.key:
+            checks.append(unchecked_leakage(rows.frame))
         return None
     if rows.gate.key:
         _try(

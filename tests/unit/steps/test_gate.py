@@ -389,6 +389,14 @@ def test_test_rows_that_are_also_in_training_are_found_by_their_keys():
     assert clean.training == shuffled.training
 
 
+def test_a_gate_that_is_not_shown_the_training_rows_says_that_leakage_was_not_checked():
+    found = check(judged(packaged("left"), with_(key=("id",))), "no test row is in training")
+    assert found.passed
+    assert found.value is None
+    assert "could not be checked" in found.message
+    assert "no test row is in training" not in {one.name for one in judged(packaged("left")).checks}
+
+
 def test_training_rows_without_the_key_are_a_failed_check():
     verdict = judged(packaged("left"), with_(key=("id",)), train=flights(100)[["at"]])
     assert "training rows have no column 'id'" in check(verdict, "no test row is in training").message
