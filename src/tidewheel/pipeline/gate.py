@@ -110,7 +110,7 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
         environment: the Python of the place where the package will run; by default this one.
         asks_package: whether a fresh process of it opens the package and asks its examples.
         keeps_signature: whether what callers of the champion send must be enough for the candidate.
-        unscored_ratio: rows that the champion cannot score, 0..1; more of them fail.
+        unscored_ratio: rows that the champion or the baseline cannot score, 0..1; more of them fail.
         minimum_rows: fewer test rows judge nothing.
         resamples, seed: of the bootstrap.
 

@@ -55,8 +55,9 @@ def _floor_check(rows: GateRows, name: str, floor: float) -> Check:
     )
 
 
-def baseline_check(rows: GateRows) -> tuple[Check, GateRows, Scored]:
-    """Whether the candidate beats the declared baseline, the rows for which that has an answer, and its answers.
+def baseline_checks(rows: GateRows) -> tuple[list[Check], GateRows, Scored]:
+    """Whether the candidate beats the declared baseline, and whether that answers enough rows to say so when it leaves
+    some out; the rows for which it has an answer, and its answers.
 
     Raises:
         SchemaMismatchError: the baseline gives no answers.
@@ -68,8 +69,11 @@ def baseline_check(rows: GateRows) -> tuple[Check, GateRows, Scored]:
         raise SchemaMismatchError("it has no answer to any row")
     here = rows.only(has_answer)
     theirs = replace(here.ours, said=said[has_answer])
-    check = here.better_than("better than baseline", name, theirs, needed=baseline.minimum_gain)
-    return check, here, theirs
+    checks = [here.better_than("better than baseline", name, theirs, needed=baseline.minimum_gain)]
+    unscored = int((~has_answer).sum())
+    if unscored:
+        checks.insert(0, rows.scored_by("baseline scores the rows", name, unscored))
+    return checks, here, theirs
 
 
 def _answers(baseline: Baseline, rows: GateRows) -> tuple[str, Numbers]:

@@ -52,21 +52,9 @@ def standing_of(rows: GateRows, champion: Champion, own_rows: pd.DataFrame | Non
     here = rows.only(is_newer)
     features, has_key = _own_features(here, champion, own_rows)
     can_score = has_key & fitting_rows(champion.package.signature, features)
-    count, unscored = len(can_score), int((~can_score).sum())
+    unscored = int((~can_score).sum())
     if own_rows is not None or unscored:
-        limit = rows.gate.unscored_ratio
-        told.append(
-            Check(
-                name="champion scores the rows",
-                passed=unscored <= limit * count,
-                metric="unscored_ratio",
-                value=unscored / count,
-                reference=limit,
-                row_count=count,
-                message=f"{name_of(champion)} cannot score {unscored:,} of {count:,} rows"
-                + ("" if unscored <= limit * count else f", more than {limit:.3g} of them"),
-            )
-        )
+        told.append(here.scored_by("champion scores the rows", name_of(champion), unscored))
     if not can_score.any():
         fields = ", ".join(repr(field.name) for field in champion.package.signature.inputs)
         raise SchemaMismatchError(f"no row fits its fields {fields}")

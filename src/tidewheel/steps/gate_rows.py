@@ -58,6 +58,21 @@ class GateRows:
         """The metric as messages call it."""
         return SHOWN.get(self.metric.name, self.metric.name)
 
+    def scored_by(self, name: str, reference: str, unscored: int) -> Check:
+        """Whether a reference answers enough of these rows to be held against them."""
+        count, limit = len(self.ours), self.gate.unscored_ratio
+        passed = unscored <= limit * count
+        return Check(
+            name=name,
+            passed=passed,
+            metric="unscored_ratio",
+            value=unscored / count,
+            reference=limit,
+            row_count=count,
+            message=f"{reference} cannot score {unscored:,} of {count:,} rows"
+            + ("" if passed else f", more than {limit:.3g} of them"),
+        )
+
     def better_than(self, name: str, reference: str, theirs: Scored, *, needed: float) -> Check:
         """Whether the candidate gains more than `needed` over a reference on the same rows, beyond chance."""
         forms = [self.metric.measure(one, self.blocks) for one in (self.ours, theirs)]

@@ -18,7 +18,7 @@ from tidewheel.pipeline import step
 from tidewheel.pipeline.gate import Baseline, Gate
 from tidewheel.statistics.metric_table import metric_of
 from tidewheel.statistics.scored import Scored
-from tidewheel.steps.gate_baseline import baseline_check, floor_checks
+from tidewheel.steps.gate_baseline import baseline_checks, floor_checks
 from tidewheel.steps.gate_champion import name_of, signature_check, standing_of
 from tidewheel.steps.gate_package import package_checks
 from tidewheel.steps.gate_rows import GateRows
@@ -176,12 +176,12 @@ def _train(checks: list[Check], train: pd.DataFrame | None, rows: GateRows) -> T
 def _baseline(checks: list[Check], rows: GateRows) -> tuple[GateRows, Scored, str] | None:
     name = rows.gate.baseline.column or rows.gate.baseline.function or "the baseline"
     try:
-        check, here, theirs = baseline_check(rows)
+        found, here, theirs = baseline_checks(rows)
     except TidewheelError as error:
         told = f"{name} cannot be scored: {error.what}"
         checks.append(Check(name="better than baseline", passed=False, message=told))
         return None
-    checks.append(check)
+    checks.extend(found)
     return here, theirs, "the baseline"
 
 

@@ -196,6 +196,18 @@ def test_the_last_value_of_a_group_is_what_was_known_before():
     assert check(judged(model, later, test=frame), "better than baseline").reference == 3.0
 
 
+@pytest.mark.parametrize(("delay_h", "passes"), [(1, True), (24, False)])
+def test_rows_that_a_baseline_cannot_score_are_counted_and_fail_beyond_one_in_a_hundred(delay_h, passes):
+    at = pd.Timestamp("2013-01-01", tz="UTC") + pd.to_timedelta(np.arange(2400) * 6, unit="min")
+    test = flights().iloc[:2400].assign(at=at)
+    verdict = judged(packaged("left"), with_(time="at", baseline=Baseline.last(delay_s=3600 * delay_h)), test=test)
+    found = check(verdict, "baseline scores the rows")
+    assert found.passed == passes
+    assert f"the last value of all rows cannot score {10 * delay_h} of 2,400 rows" in found.message
+    assert check(verdict, "better than baseline").row_count == 2400 - 10 * delay_h
+    assert "baseline scores the rows" not in {one.name for one in judged(packaged("left")).checks}
+
+
 def test_models_of_numbers_and_of_three_classes_are_judged_by_their_own_metrics():
     number = judged(
         packaged("left", "right", target="delay"), with_(label="delay"), champion=packaged("left", target="delay")
