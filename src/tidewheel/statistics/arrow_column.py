@@ -9,13 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tidewheel.statistics import frequent_values
 from tidewheel.statistics.cells import Floats, Ints, cells_of
 from tidewheel.statistics.column_profile import HOURS, ColumnProfile, Kind
-from tidewheel.statistics.distinct_values import distinct_of, distinct_of_words
-from tidewheel.statistics.frequent_values import FrequentValues, frequent_of
-from tidewheel.statistics.hashing import Hashes, hash_bytes
+from tidewheel.statistics.distinct_values import distinct_of_words
+from tidewheel.statistics.hashing import Hashes
 from tidewheel.statistics.moments import moments_of
+from tidewheel.statistics.text_column import count_texts, profile_texts
 
 _NARROW = 1 << 16
 _MICROSECONDS = {"s": 1_000_000.0, "ms": 1_000.0, "us": 1.0, "ns": 0.001}
@@ -84,7 +83,7 @@ def profile_array(column: pa.Field, array: pa.Array, hint: Hint) -> ColumnProfil
     if kind == "empty":
         return replace(empty, null_count=len(array))
     if kind in ("text", "binary"):
-        return _profile_texts(empty, array, hint)
+        return profile_texts(empty, count_texts(array), hint.limit)
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     profile = replace(empty, null_count=array.null_count)
@@ -224,68 +223,6 @@ def _hours(numbers: Floats, counts: Ints | None = None) -> tuple[int, ...]:
         hours, counts = np.arange(first, first + len(found)), found
     week = np.bincount((hours + _MONDAY) % HOURS, counts, minlength=HOURS)
     return tuple(week.astype(np.int64).tolist())
-
-
-def _profile_texts(profile: ColumnProfile, array: pa.Array, hint: Hint) -> ColumnProfile:
-    values, counts, nulls = _counted(array)
-    is_text = profile.kind == "text"
-    lengths = _numpy(pc.utf8_length(values) if is_text else pc.binary_length(values)).astype(np.float64)
-    return replace(
-        profile,
-        null_count=nulls,
-        empty_count=int(counts[lengths == 0].sum()),
-        cells=cells_of(lengths, counts),
-        distinct=distinct_of(_hashes(values), limit=hint.limit),
-        frequent=_frequent(values, counts) if is_text else frequent_values.EMPTY,
-    )
-
-
-def _counted(array: pa.Array) -> tuple[pa.Array, Any, int]:
-    """Different values (large texts or binaries), how often each occurs, and the nulls."""
-    if not pa.types.is_dictionary(array.type):
-        array = _large(array).dictionary_encode()
-    elif array.dictionary.null_count:
-        array = _large(array.dictionary_decode()).dictionary_encode()
-    nulls = array.null_count
-    indices = (array.indices.drop_null() if nulls else array.indices).cast(pa.int64())
-    counts = np.bincount(_numpy(indices), minlength=len(array.dictionary))
-    used = np.flatnonzero(counts)
-    values = _large(array.dictionary)
-    if len(used) < len(values):
-        values, counts = values.take(pa.array(used)), counts[used]
-    return values, counts, nulls
-
-
-def _large(array: pa.Array) -> pa.Array:
-    return array.cast(pa.large_string() if kind_of(array.type) == "text" else pa.large_binary())
-
-
-def _hashes(values: pa.Array) -> Hashes:
-    if not len(values):
-        return np.zeros(0, np.uint64)
-    _, offsets, data = values.buffers()
-    places = np.frombuffer(offsets, np.int64)[values.offset : values.offset + len(values) + 1]
-    content = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
-    return hash_bytes(places - places[0], content[places[0] : places[-1]])
-
-
-def _frequent(values: pa.Array, counts: Any) -> FrequentValues:
-    """Cuts before texts become Python's, which costs most."""
-    total, less = int(counts.sum()), 0
-    if len(counts) > 4 * frequent_values.LIMIT:
-        place = len(counts) - 1 - frequent_values.LIMIT
-        less = int(np.partition(counts, place)[place])
-        kept = np.flatnonzero(counts > less)
-        values, counts = values.take(pa.array(kept)), counts[kept] - less
-    try:
-        texts = values.to_pylist()
-    except UnicodeDecodeError:  # Parquet's texts are not always what they say
-        texts = [value.decode("utf-8", "replace") for value in values.cast(pa.large_binary()).to_pylist()]
-    merged: dict[str, int] = {}
-    for text, count in zip(texts, counts.tolist(), strict=True):
-        merged[text] = merged.get(text, 0) + count
-    found = frequent_of(merged)
-    return replace(found, error=found.error + less, total=total)
 
 
 def _profile_nested(profile: ColumnProfile, array: pa.Array, hint: Hint) -> ColumnProfile:

@@ -16,8 +16,9 @@ off by at most the share of one cell.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,8 @@ Ints = npt.NDArray[np.int64]
 _MAGNITUDE = np.int64(0x7FFF_FFFF_FFFF_FFFF)
 _DENSE = 1 << 19
 """Up to so many possible cells are counted in an array; else a sort finds those in use."""
+_BLOCK = 16_384
+"""Numbers looked at together: what is in between stays in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,9 +171,8 @@ def cells_of(numbers: Floats, counts: Ints | None = None, *, hint: int = 0) -> C
         return EMPTY
     if counts is not None:
         return _canonical(*_grouped(hint, keys_of(numbers) >> np.int64(hint), counts))
-    bits = (numbers + 0.0).view(np.int64)  # the sum makes both zeros one
-    shift = max(hint, _shift_for(_ordered(bits[: 4 * LIMIT])))
-    return _canonical(shift, *_counted(bits, shift, is_negative=(numbers.min() < 0, numbers.max() < 0)))
+    shift = hint or _shift_for(keys_of(numbers[: 4 * LIMIT]))
+    return _canonical(shift, *_counted(numbers, shift))
 
 
 def keys_of(numbers: Floats) -> Ints:
@@ -220,27 +222,38 @@ def _bit_lengths(differences: Ints) -> Ints:
     return np.where(high > 0, np.frexp(high)[1] + 32, np.frexp(low)[1]).astype(np.int64)
 
 
-def _counted(bits: Ints, shift: int, *, is_negative: tuple[bool, bool]) -> tuple[Ints, Ints]:
-    """The cells in use and their counts; `is_negative` of the smallest and of the largest number."""
-    some, all_ = is_negative
-    if not some:
-        return _of_one_sign(bits >> np.int64(shift))
-    magnitudes = bits & _MAGNITUDE
-    magnitudes >>= np.int64(shift)
-    if all_:
+def _counted(numbers: Floats, shift: int) -> tuple[Ints, Ints]:
+    """The cells in use and their counts."""
+    magnitudes = _magnitudes(numbers, shift)
+    if not numbers.min() < 0:
+        return _of_one_sign(magnitudes)
+    if numbers.max() < 0:
         return _turned(*_of_one_sign(magnitudes))
     lowest, highest = int(magnitudes.min()), int(magnitudes.max())
     span = highest - lowest + 1
     if span < _DENSE // 2 and lowest:
         # Negative numbers are counted behind the others, so that one look at all is enough.
-        magnitudes -= lowest
-        magnitudes += (bits >> np.int64(63)) & np.int64(span)
+        for block, part in zip(_blocks(magnitudes), _blocks(numbers), strict=True):
+            block += np.where(part < 0, span - lowest, -lowest)
         found = np.bincount(magnitudes, minlength=2 * span)
         below, above = _used(found[span:], lowest), _used(found[:span], lowest)
     else:
-        below, above = (_of_one_sign(magnitudes[side]) for side in (bits < 0, bits >= 0))
+        below, above = (_of_one_sign(magnitudes[side]) for side in (numbers < 0, numbers >= 0))
     below = _turned(*below)
     return np.concatenate([below[0], above[0]]), np.concatenate([below[1], above[1]])
+
+
+def _magnitudes(numbers: Floats, shift: int) -> Ints:
+    """The cells of the numbers without their signs."""
+    magnitudes = np.empty(len(numbers), np.int64)
+    for block, part in zip(_blocks(magnitudes), _blocks(numbers.view(np.int64)), strict=True):
+        np.bitwise_and(part, _MAGNITUDE, out=block)
+        block >>= np.int64(shift)
+    return magnitudes
+
+
+def _blocks(values: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
+    return (values[start : start + _BLOCK] for start in range(0, len(values), _BLOCK))
 
 
 def _of_one_sign(keys: Ints) -> tuple[Ints, Ints]:
@@ -255,7 +268,9 @@ def _of_one_sign(keys: Ints) -> tuple[Ints, Ints]:
         keys -= lowest
         used, counts = _used(np.bincount(keys), lowest)
     else:
-        used, counts = np.unique(keys, return_counts=True)
+        keys.sort()
+        starts = _starts(keys)
+        used, counts = keys[starts], np.diff(starts, append=len(keys))
     if zeros:
         used, counts = np.concatenate([[0], used]), np.concatenate([[zeros], counts])
     return used, counts

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tidewheel.statistics.hashing import Hashes, hash_words
+from tidewheel.statistics.hashing import Hashes, hash_words, hash_words_below
 
 LIMIT = 2048
 """Hashes kept. The relative standard error of an estimate is 1 / sqrt(LIMIT - 2), 2.2 %; fewer values are exact."""
 
-_BLOCK = 8192
+_BLOCK = 16_384
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,10 +71,10 @@ def distinct_of(hashes: Hashes, *, limit: int = 2**64) -> DistinctValues:
         hashes = hashes[hashes < np.uint64(limit)]
     if len(hashes) > 16 * LIMIT:
         # Mostly different values: twice the limit of the smallest holds enough; else all are looked at.
-        smallest = np.unique(np.partition(hashes, 2 * LIMIT)[: 2 * LIMIT])
+        smallest = _different(np.partition(hashes, 2 * LIMIT)[: 2 * LIMIT])
         if len(smallest) >= LIMIT:
             return DistinctValues(smallest[:LIMIT])
-    return DistinctValues(np.unique(hashes)[:LIMIT])
+    return DistinctValues(_different(hashes)[:LIMIT])
 
 
 def distinct_of_words(words: Hashes, *, limit: int = 2**64) -> DistinctValues:
@@ -86,8 +86,8 @@ def distinct_of_words(words: Hashes, *, limit: int = 2**64) -> DistinctValues:
     """
     kept = []
     for start in range(0, len(words), _BLOCK):
-        hashes = hash_words(words[start : start + _BLOCK])
-        kept.append(hashes if limit == 2**64 else hashes[hashes < np.uint64(limit)])
+        block = words[start : start + _BLOCK]
+        kept.append(hash_words(block) if limit == 2**64 else hash_words_below(limit, block))
     return distinct_of(np.concatenate(kept)) if kept else EMPTY
 
 
@@ -96,3 +96,11 @@ def merge_distinct(parts: Sequence[DistinctValues]) -> DistinctValues:
     if not parts:
         return EMPTY
     return parts[0] if len(parts) == 1 else distinct_of(np.concatenate([part.hashes for part in parts]))
+
+
+def _different(hashes: Hashes) -> Hashes:
+    """Each once, ascending; sorting is several times faster here than `numpy.unique`, which hashes."""
+    ascending = np.sort(hashes)
+    is_new = np.concatenate([[True], ascending[1:] != ascending[:-1]])[: len(hashes)]
+    different: Hashes = ascending[is_new]
+    return different

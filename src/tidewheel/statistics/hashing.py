@@ -22,14 +22,34 @@ def hash_words(words: Hashes) -> Hashes:
         >>> hash_words(np.array([1, 2], dtype=np.uint64)).tolist()
         [6238072747940578789, 15839785061582574730]
     """
+    return _finished(_mixed(words))
+
+
+def hash_words_below(limit: int, words: Hashes) -> Hashes:
+    """Those hashes of the words that are below a limit (0 to 2 ** 64 - 1), in their order.
+
+    Example:
+        >>> hash_words_below(2**63, np.array([1, 2], dtype=np.uint64)).tolist()
+        [6238072747940578789]
+    """
+    mixed = _mixed(words)
+    # The last step leaves the upper 31 bits as they are; they tell of nearly every word on which side it is.
+    hashes = _finished(mixed[mixed <= np.uint64(limit | 0x1_FFFF_FFFF)])
+    return hashes[hashes < np.uint64(limit)]
+
+
+def _mixed(words: Hashes) -> Hashes:
     mixed = words >> np.uint64(30)
     mixed ^= words
     mixed *= _FIRST
     shifted = mixed >> np.uint64(27)
     mixed ^= shifted
     mixed *= _SECOND
-    np.right_shift(mixed, np.uint64(31), out=shifted)
-    mixed ^= shifted
+    return mixed
+
+
+def _finished(mixed: Hashes) -> Hashes:
+    mixed ^= mixed >> np.uint64(31)
     return mixed
 
 
