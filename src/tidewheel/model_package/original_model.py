@@ -40,11 +40,13 @@ class OriginalModel:
         self.reasons: list[str] = []
 
     def taken(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Other rows with the columns of the sample.
+        """Other rows with the columns of the sample, of which they may have more, such as the label of test rows.
 
         Raises:
             ConversionError: they do not have its columns.
         """
+        if set(self._given.columns) <= set(rows.columns):
+            rows = rows[list(self._given.columns)]
         return rows[_order(self.model, rows)].set_axis(list(self.rows.columns), axis=1)
 
     def task(self) -> tuple[Task, tuple[int | str, ...]]:

@@ -53,7 +53,7 @@ def package_model(
     Args:
         model: an estimator or pipeline of scikit-learn, LightGBM or XGBoost.
         sample: rows of features as the model was trained on, for the signature and the comparison.
-        held_out: rows that it was not trained on, which are compared too.
+        held_out: rows that it was not trained on, which are compared too; they may have more columns.
         tolerance: the largest difference of any number that counts as equal; see `largest_difference`.
         example_count: rows kept with their answers.
         converters: asked in turn for an ONNX form; the first that answers as the model does is taken.

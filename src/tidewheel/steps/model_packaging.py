@@ -26,7 +26,7 @@ def model_packaging(
     Args:
         model: a fitted estimator.
         sample: rows of its features, as it was trained on.
-        held_out: rows of its features that it was not trained on, which the comparison uses too.
+        held_out: rows that it was not trained on, which the comparison uses too; they may have more columns.
         tolerance: largest absolute difference that counts as equal.
         example_count: rows that are kept with their answers.
     """

@@ -365,6 +365,11 @@ def test_an_encoder_that_refuses_is_refused_by_the_graph_too():
             session.predict(row | change)
 
 
+def test_held_out_rows_may_have_more_columns_in_any_order():
+    wider = X.assign(label=1, day="Monday")[["day", *reversed(X.columns), "label"]]
+    assert package_model(fitted("logistic"), X[:200], held_out=wider[200:]).parity.held_out_rows == len(X) - 200
+
+
 def test_held_out_rows_without_the_columns_are_told():
     with pytest.raises(ConversionError, match="lacks 'hour'"):
         package_model(fitted("logistic"), X, held_out=X.drop(columns="hour"))
