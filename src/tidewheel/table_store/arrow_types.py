@@ -7,7 +7,7 @@ column, row and value where one would.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -45,6 +45,22 @@ def table_schema(schema: pa.Schema) -> pa.Schema:
             f"no table holds these types: {'; '.join(problems)}", next_step="cast or drop these columns"
         )
     return pa.schema(fields)
+
+
+def check_case(names: Iterable[str]) -> None:
+    """Refuses names that differ only in case: SQL takes them for one.
+
+    Raises:
+        SchemaMismatchError: all of them are named.
+    """
+    known: dict[str, list[str]] = {}
+    for name in names:
+        known.setdefault(name.casefold(), []).append(name)
+    if alike := [" and ".join(map(repr, same)) for same in known.values() if len(same) > 1]:
+        raise SchemaMismatchError(
+            f"columns differ only in case, which SQL does not see: {', '.join(alike)}",
+            next_step="give each column its own name",
+        )
 
 
 def table_type(type_: pa.DataType) -> pa.DataType:

@@ -8,6 +8,7 @@ time and no id. Where the file lies is random, what it is called by content is n
 from __future__ import annotations
 
 import contextlib
+import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 
@@ -26,6 +27,7 @@ from tidewheel.core.digest import digest_file, digest_stream, digest_value
 from tidewheel.core.errors import ArtifactMissingError
 from tidewheel.table_store.arrow_types import conform
 from tidewheel.table_store.file_index import FileIndex
+from tidewheel.table_store.pyiceberg_parquet import has_renamed_columns, write_parquet
 from tidewheel.table_store.pyiceberg_schema import arrow_schema, schema_identity, schema_key
 
 ROWS_PER_FILE = 1 << 20
@@ -75,7 +77,10 @@ def write_files(metadata: TableMetadata, io: FileIO, data: TableData, *, where: 
         for table in _tables(data):
             for start in range(0, table.num_rows, ROWS_PER_FILE):
                 block = conform(table.slice(start, ROWS_PER_FILE), schema, where=where, fills_missing=True)
-                written.extend(_dataframe_to_data_files(table_metadata=metadata, df=block, io=io))
+                if has_renamed_columns(metadata) and metadata.spec().is_unpartitioned():
+                    written.append(write_parquet(metadata, io, block, name=str(uuid.uuid4())))
+                else:
+                    written.extend(_dataframe_to_data_files(table_metadata=metadata, df=block, io=io))
     except BaseException:
         remove_files(io, written)
         raise

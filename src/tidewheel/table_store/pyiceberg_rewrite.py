@@ -8,28 +8,23 @@ and an append to it gives the digest that it would have given.
 
 from __future__ import annotations
 
-import contextlib
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
-import pyarrow as pa
 from pyiceberg.expressions import AlwaysTrue
-from pyiceberg.io.fileformat import FileFormatFactory
-from pyiceberg.io.pyarrow import ArrowScan, _to_requested_schema
-from pyiceberg.manifest import DataFile, DataFileContent, FileFormat, ManifestEntry, ManifestEntryStatus, ManifestFile
-from pyiceberg.schema import sanitize_column_names
+from pyiceberg.io.pyarrow import ArrowScan
+from pyiceberg.manifest import DataFile, DataFileContent, ManifestEntry, ManifestEntryStatus, ManifestFile
 from pyiceberg.table import FileScanTask, Table, Transaction
-from pyiceberg.table.locations import load_location_provider
 from pyiceberg.table.snapshots import Operation, Summary
 from pyiceberg.table.snapshots import Snapshot as IcebergSnapshot
 from pyiceberg.table.update.snapshot import _SnapshotProducer
-from pyiceberg.typedef import Record as Partition
 
 from tidewheel.core.errors import ConflictError
 from tidewheel.table_store.arrow_types import conform
 from tidewheel.table_store.pyiceberg_files import CONTENTS
+from tidewheel.table_store.pyiceberg_parquet import write_parquet
 from tidewheel.table_store.pyiceberg_schema import arrow_schema
 
 _MANIFEST_ENTRIES = 10_000
@@ -59,7 +54,11 @@ def rewrite_group(table: Table, tasks: Sequence[FileScanTask], contents: Sequenc
     scan = ArrowScan(table.metadata, table.io, schema, AlwaysTrue())
     rows = conform(scan.to_table(tasks), arrow_schema(schema), where=f"table {'.'.join(table.name())!r}")
     replaces = tuple(task.file.file_path for task in tasks)
-    return NewFile(_write(table, rows, contents) if rows.num_rows else None, replaces)
+    if not rows.num_rows:
+        return NewFile(None, replaces)
+    stands_for = {CONTENTS: msgspec.json.encode(list(contents))}
+    file = write_parquet(table.metadata, table.io, rows, name=f"compacted-{uuid.uuid4()}", footer=stands_for)
+    return NewFile(file, replaces)
 
 
 class RewriteFiles(_SnapshotProducer["RewriteFiles"]):
@@ -174,45 +173,4 @@ def _changed(what: str) -> ConflictError:
     return ConflictError(
         f"the table changed while its files were put together: {what}",
         next_step="run `tidewheel tables maintain` again",
-    )
-
-
-def _write(table: Table, rows: pa.Table, contents: Sequence[str]) -> DataFile:
-    """A Parquet file as PyIceberg writes it, with one more entry in its footer."""
-    metadata = table.metadata
-    file_schema = sanitize_column_names(metadata.schema())
-    model = FileFormatFactory.get(FileFormat.PARQUET)
-    batches = [
-        _to_requested_schema(
-            requested_schema=file_schema,
-            file_schema=metadata.schema(),
-            batch=batch,
-            include_field_ids=True,
-            format_model=model,
-        )
-        for batch in rows.combine_chunks().to_batches()
-    ]
-    stands_for = {CONTENTS: msgspec.json.encode(list(contents))}
-    places = load_location_provider(table_location=metadata.location, table_properties=metadata.properties)
-    path = places.new_data_location(f"compacted-{uuid.uuid4()}.{model.file_extension()}")
-    output = table.io.new_output(path)
-    writer = model.create_writer(output, file_schema, metadata.properties)
-    try:
-        with writer:
-            writer.write(pa.Table.from_batches(batches).replace_schema_metadata(stands_for))
-    except BaseException:
-        with contextlib.suppress(OSError):
-            table.io.delete(path)
-        raise
-    return DataFile.from_args(
-        content=DataFileContent.DATA,
-        file_path=path,
-        file_format=FileFormat.PARQUET,
-        partition=Partition(),
-        file_size_in_bytes=len(output),
-        sort_order_id=None,
-        spec_id=metadata.default_spec_id,
-        equality_ids=None,
-        key_metadata=None,
-        **writer.result().to_serialized_dict(),
     )

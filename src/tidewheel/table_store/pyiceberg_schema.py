@@ -13,7 +13,7 @@ from pyiceberg.types import PrimitiveType
 
 from tidewheel.core.digest import digest_value
 from tidewheel.core.errors import SchemaMismatchError
-from tidewheel.table_store.arrow_types import table_schema
+from tidewheel.table_store.arrow_types import check_case, table_schema
 
 
 def arrow_schema(schema: Schema) -> pa.Schema:
@@ -50,6 +50,7 @@ def evolve_schema(transaction: Transaction, wanted: pa.Schema, *, where: str) ->
             "; ".join(problems), where=where, next_step="add a column of another name, or make a new table"
         )
     known = {field.name: field for field in before.fields}
+    check_case(dict.fromkeys([*known, *wanted.names]))
     changed = False
     for field in new.fields:
         if field.name not in known:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import (
     CommitFailedException,
+    NoSuchNamespaceError,
     NoSuchTableError,
     TableAlreadyExistsError,
 )
@@ -23,9 +24,9 @@ from pyiceberg.table import Table, Transaction
 from pyiceberg.table.refs import MAIN_BRANCH
 from pyiceberg.table.snapshots import ancestors_of
 
-from tidewheel.core.errors import ConflictError, NotFoundError, ProtectedError, StorageError
+from tidewheel.core.errors import ConflictError, NotFoundError, ParameterError, ProtectedError, StorageError
 from tidewheel.core.records import Snapshot
-from tidewheel.table_store.arrow_types import table_schema
+from tidewheel.table_store.arrow_types import check_case, table_schema
 from tidewheel.table_store.expired_snapshots import ExpiredSnapshots
 from tidewheel.table_store.file_index import FileIndex
 from tidewheel.table_store.pyiceberg_batches import PyIcebergBatches
@@ -102,14 +103,22 @@ class PyIcebergTableStore:
 
         Raises:
             ConflictError: a table of this name exists.
-            SchemaMismatchError: a column has a type that no table holds.
+            ParameterError: the name is none of a table.
+            SchemaMismatchError: a column has a type that no table holds, or two have nearly one name.
         """
         data = schema_or_data if isinstance(schema_or_data, pa.Table) else schema_or_data.empty_table()
         schema = table_schema(data.schema)
+        check_case(schema.names)
         with storage_errors(f"creating table {name!r}"):
             if self.exists(name):
                 raise _exists(name)
-            transaction = self._catalog.create_table_transaction(identifier(name), schema, properties=_PROPERTIES)
+            try:
+                transaction = self._catalog.create_table_transaction(identifier(name), schema, properties=_PROPERTIES)
+            except NoSuchNamespaceError:
+                raise ParameterError(
+                    f"table {name!r} cannot be made: the catalog has no namespace {name.rpartition('.')[0]!r}",
+                    next_step="give it a name without a dot",
+                ) from None
             io = transaction._table.io
             files = write_files(transaction.table_metadata, io, data, where=f"table {name!r}")
             # A snapshot is made without rows too: a table that has none could not be read, pinned or tagged.

@@ -18,6 +18,7 @@ from tidewheel.core.errors import (
     StorageError,
 )
 from tidewheel.table_store import PyIcebergTableStore
+from tidewheel.table_store.maintenance import MaintenancePolicy
 
 
 def test_a_table_made_from_data_holds_its_rows_in_one_snapshot(store, flights):
@@ -45,6 +46,35 @@ def test_a_name_is_taken_once(store, flights):
 def test_a_name_that_a_path_or_query_could_trip_over_is_refused(store, flights, name):
     with pytest.raises(ParameterError, match="no name of a table"):
         store.create(name, flights)
+
+
+def test_a_table_of_a_namespace_that_is_not_there_is_refused(store, flights):
+    with pytest.raises(ParameterError, match="no namespace 'other'"):
+        store.create("other.flights", flights)
+
+
+def test_columns_that_differ_only_in_case_are_refused(store, flights):
+    with pytest.raises(SchemaMismatchError, match="differ only in case, which SQL does not see: 'id' and 'ID'"):
+        store.create("t", pa.table({"id": [1], "ID": [2]}))
+    assert not store.exists("t")
+    store.create("flights", flights)
+    with pytest.raises(SchemaMismatchError, match="'carrier' and 'Carrier'"):
+        store.evolve("flights", pa.schema({"Carrier": pa.string()}))
+
+
+def test_any_name_of_a_column_can_be_read_directly_before_and_after_compaction(store):
+    rows = [{'dep "x" delay': number, "é.1": str(number)} for number in range(3)]
+    store.create("t", pa.Table.from_pylist(rows[:1]))
+    for row in rows[1:]:
+        snapshot = store.append("t", pa.Table.from_pylist([row]))
+    assert store.reference(snapshot).is_direct
+    assert store.read(snapshot).to_arrow().to_pylist() == rows
+    assert store.read(snapshot).sql('select sum("dep ""x"" delay") n from this').to_pylist() == [{"n": 3}]
+    store.maintenance.compact("t", MaintenancePolicy(min_files=2))
+    compacted = store.snapshot("t")
+    assert store.reference(compacted).is_direct
+    assert compacted.digest == snapshot.digest
+    assert store.read(compacted).to_arrow().to_pylist() == rows
 
 
 def test_an_unknown_table_is_answered_with_the_nearest_name(store, flights):
