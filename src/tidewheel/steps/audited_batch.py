@@ -60,12 +60,14 @@ class AuditOfFiles:
 
         Raises:
             ContractBrokenError: columns are missing, unexpected or of another type; every one is told.
+            SchemaMismatchError: a column has a name that the quarantine needs.
             UnreadableFileError: a file is not what it should be.
         """
         contract, store = audit.contract, self._store
         known = store.schema(self._table) if store.exists(self._table) else None
         is_first = known is None
         expected = expected_schema(contract, known)
+        _check_names(expected)
         if known is None or len(expected) > len(known):
             # Whether the files fit is told before the table is touched; they are read again, one at a time, later.
             schemas = {
@@ -74,6 +76,7 @@ class AuditOfFiles:
             }
             if known is None:
                 expected = self._unified(audit, schemas)
+                _check_names(expected)
                 store.create(self._table, expected)
             else:
                 store.evolve(self._table, expected)
@@ -122,3 +125,12 @@ class AuditOfFiles:
         for file, rows in zip(self._files, good, strict=True):
             properties[f"{FILE}{file.digest}"] = f"{rows} {file.name}"
         return properties
+
+
+def _check_names(schema: pa.Schema) -> None:
+    """Rows in quarantine have columns of their own beside those of the table."""
+    if taken := [name for name in schema.names if name.casefold().startswith("tidewheel_")]:
+        raise SchemaMismatchError(
+            f"columns of a table with a contract cannot begin with 'tidewheel_': {', '.join(map(repr, taken))}",
+            next_step="rename them",
+        )

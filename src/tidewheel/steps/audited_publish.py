@@ -30,7 +30,7 @@ from tidewheel.steps.ingest_properties import CONTRACT, INGEST_ID
 from tidewheel.steps.profile_audit import ProfileAudit
 from tidewheel.steps.quarantine import Origin, Quarantine
 from tidewheel.table_store import PyIcebergTableStore, TableReference
-from tidewheel.table_store.duckdb_contract import FILE, ROW, ContractAudit, open_audit
+from tidewheel.table_store.duckdb_contract import FILE, REASONS, ROW, ContractAudit, open_audit
 from tidewheel.table_store.pyiceberg_staging import PREFIX, StagedBatch
 
 SlowChecks: TypeAlias = Callable[[TableContract, TableReference], pa.Table]
@@ -197,10 +197,8 @@ class AuditedPublish:
         places = zip(bad[FILE].to_pylist(), bad[ROW].to_pylist(), strict=True)
         files = [(raw.files[file], row) for file, row in places]
         origins = [batch.locate(file.source, file.first_row + row) for file, row in files]
-        rows = bad.drop_columns([FILE, ROW, "reasons"])
-        Quarantine(self._store, batch.table).put(
-            rows, bad["reasons"], ingest_id, origins, self._at, self.contract.digest
-        )
+        rows = bad.drop_columns([FILE, ROW, REASONS])
+        Quarantine(self._store, batch.table).put(rows, bad[REASONS], ingest_id, origins, self._at, self.contract.digest)
 
     def _check_again(self, clean: StagedBatch, published: TableReference | None, report: ContractReport) -> None:
         """What is about to be published keeps every rule, also those about the batch as a whole."""

@@ -30,14 +30,17 @@ from tidewheel.table_store.contract_sql import (
     same_key,
     violation,
 )
-from tidewheel.table_store.duckdb_engine import configuration, confine, list_of, told
+from tidewheel.table_store.duckdb_engine import configuration, confine, parquet, told
 from tidewheel.table_store.table_reference import TableReference
 
 SAMPLES = 5
 BITS_PER_KEY, MOST_BITS = 64, 1_000_000_000
 """Integer keys that are no farther apart are counted as bits; DuckDB has no longer strings of bits."""
-FILE, ROW = "tidewheel_file", "tidewheel_row"
-"""Which file of the batch a row is in, and where in it, both from 0."""
+FILE, ROW, REASONS = "tidewheel_file", "tidewheel_row", "tidewheel_reasons"
+"""Which file of the batch a row is in, and where in it, both from 0, and the rules that it broke. Tables may have
+columns of any other name, so that no column that is made here has a shorter one."""
+AGAIN = "tidewheel_again"
+"""Whether an earlier row has the same key."""
 
 PLACES = pa.schema([("rule", pa.string()), (FILE, pa.int64()), (ROW, pa.int64())])
 """Rows that break rules which DuckDB cannot check."""
@@ -120,10 +123,10 @@ class ContractAudit:
         rowwise = [r for r in rules if r.kind not in BATCH_KINDS and r.kind not in ("unique", "python")]
         cases = ", ".join(f"case when {self._conditions[r.name]} then {_text(r.name)} end" for r in rowwise) or "null"
         self._connection.execute(
-            f"""create temp table bad as select {FILE}, {ROW}, reasons from (
-                    select {FILE}, {ROW}, list_filter([{cases}]::varchar[], lambda one: one is not null) reasons
+            f"""create temp table bad as select * from (
+                    select {FILE}, {ROW}, list_filter([{cases}]::varchar[], lambda one: one is not null) {REASONS}
                     from clean)
-                where len(reasons) > 0"""
+                where len({REASONS}) > 0"""
         )
         names = ", ".join(_text(rule.name) for rule in rules if rule.kind == "python") or "null"
         self._connection.execute(
@@ -135,7 +138,7 @@ class ContractAudit:
                 self._separate_repetitions(rule)
         self._connection.execute(
             f"""create temp table marked as
-                select {FILE}, {ROW}, flatten(list(reasons)) reasons from bad group by {FILE}, {ROW}"""
+                select {FILE}, {ROW}, flatten(list({REASONS})) {REASONS} from bad group by {FILE}, {ROW}"""
         )
 
     def good(self, batch_rows: int = 65_536) -> pa.RecordBatchReader:
@@ -146,9 +149,9 @@ class ContractAudit:
         return reader
 
     def bad(self) -> pa.Table:
-        """The rows that go, as they came, with `tidewheel_file`, `tidewheel_row` and `reasons`."""
+        """The rows that go, as they came, with `FILE`, `ROW` and `REASONS`."""
         rows: pa.Table = self._connection.sql(
-            f"""select {self._names()}, {FILE}, {ROW}, reasons from raw join marked using ({FILE}, {ROW})
+            f"""select {self._names()}, {FILE}, {ROW}, {REASONS} from raw join marked using ({FILE}, {ROW})
                 order by {FILE}, {ROW}"""
         ).to_arrow_table()
         return rows
@@ -169,8 +172,10 @@ class ContractAudit:
         within = repetitions(columns, self._schema, self._main, self._dense_span(columns))
         if not self._has_published:
             return within
-        condition = same_key(columns, "c", "p")
-        return f"{within} + (select count(*) from {self._main} c semi join published p on {condition})"
+        keys = ", ".join(quoted(column) for column in columns)
+        known = f"{self._main} c semi join published p on {same_key(columns, 'c', 'p')}"
+        # Of rows that share a key which the table has, all are too many: one more than repeat it within the batch.
+        return f"{within} + (select count(*) from (select distinct {keys} from {known}))"
 
     def _dense_span(self, columns: Sequence[str]) -> tuple[int, int] | None:
         """The least and the largest key, when a bit for each number between them takes less than a hash of each row.
@@ -194,9 +199,9 @@ class ContractAudit:
         known = f"exists (from published p where {same_key(columns, 'c', 'p')})" if self._has_published else "false"
         self._connection.execute(
             f"""insert into bad select {FILE}, {ROW}, [{_text(rule.name)}] from (
-                    select *, row_number() over (partition by {keys} order by {FILE}, {ROW}) place, {known} is_known
+                    select *, row_number() over (partition by {keys} order by {FILE}, {ROW}) > 1 or {known} {AGAIN}
                     from {left} c)
-                where place > 1 or is_known"""
+                where {AGAIN}"""
         )
 
     def _row_finding(self, rule: ContractRule, count: int) -> ContractFinding | None:
@@ -300,8 +305,7 @@ def _create_source(
     columns = ", ".join(quoted(column) for column in _schema_of(rows).names)
     if isinstance(rows, TableReference) and rows.is_direct and rows.files:
         place = f", file_index::bigint as {FILE}, file_row_number::bigint as {ROW}" if places else ""
-        paths = list_of([file.path for file in rows.files])
-        connection.execute(f"create view {name} as select {columns}{place} from read_parquet({paths})")
+        connection.execute(f"create view {name} as select {columns}{place} from {parquet(rows)}")
         return
     data = rows if isinstance(rows, pa.Table) else _scanned(rows)
     if places:

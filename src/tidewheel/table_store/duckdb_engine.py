@@ -194,9 +194,8 @@ def _create_view(
     columns = pa.ipc.read_schema(pa.py_buffer(reference.schema))
     if reference.is_direct and reference.files:
         names = ", ".join(_quoted(column) for column in columns.names)
-        paths = list_of([file.path for file in reference.files])
         number = f", (file_index << 40) + file_row_number as {_quoted(position)}" if position else ""
-        connection.execute(f"create view {qualified} as select {names}{number} from read_parquet({paths})")
+        connection.execute(f"create view {qualified} as select {names}{number} from {parquet(reference)}")
         return
     rows = columns.empty_table() if reference.is_direct else _scanned(reference, columns, tree)
     if position:
@@ -259,6 +258,15 @@ def _plain(table: pa.Table) -> pa.Table:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def parquet(reference: TableReference) -> str:
+    """The rows of a direct snapshot as a relation in SQL.
+
+    The least and greatest value that a Parquet file tells leave NaN out. Unless it is told that there may be some,
+    DuckDB concludes that there is none, and `isnan(x)` or `x = 'nan'` is false without a look at the rows.
+    """
+    return f"read_parquet({list_of([file.path for file in reference.files])}, can_have_nan = true)"
 
 
 def list_of(paths: Sequence[str]) -> str:

@@ -5,9 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pandera.pandas as pa
+import pyarrow
+import pyarrow.parquet as pq
 import pytest
 
-from tidewheel.core.errors import ConflictError, ContractBrokenError, NotFoundError, UnreadableFileError
+from tidewheel.core.errors import (
+    ConflictError,
+    ContractBrokenError,
+    NotFoundError,
+    SchemaMismatchError,
+    UnreadableFileError,
+)
 from tidewheel.metadata_store import Database, IngestStore
 from tidewheel.pipeline import Contract, Freshness, RowRule
 from tidewheel.steps.audited_publish import AuditedPublish
@@ -128,6 +136,21 @@ def test_a_clipped_value_is_the_nearest_allowed_one(place):
     rows = place.store.read(result.snapshot).to_arrow()
     assert rows["delay"].to_pylist() == [600.0, -60.0, None]
     assert (result.report.clipped, result.quarantined) == (2, 0)
+
+
+@pytest.mark.parametrize("policy", ["quarantine", "clip"])
+def test_a_nan_among_numbers_is_a_missing_value_and_beyond_no_range(place, policy):
+    """Parquet's statistics say nothing of NaN, so DuckDB must not conclude from them."""
+    columns = {"v": pa.Column(float, pa.Check.in_range(0, 1), nullable=policy == "clip")}
+    declared = contract(columns, unique=[], freshness=None, policies={"v.range": policy})
+    pq.write_table(pyarrow.table({"v": [0.25, float("nan"), 0.5, 7.0]}), place.folder / "a.parquet")
+    result = ingest(place.store, "t", [place.folder / "a.parquet"], ingests=place.ingests, audit=place.audit(declared))
+    counted = {finding.rule: finding.count for finding in result.report.findings}
+    kept = repr(place.store.read(result.snapshot).to_arrow()["v"].to_pylist())
+    if policy == "clip":
+        assert (counted, kept) == ({"v.range": 1}, "[0.25, nan, 0.5, 1.0]")
+    else:
+        assert (counted, kept) == ({"v.not_null": 1, "v.range": 1}, "[0.25, 0.5]")
 
 
 def test_a_flag_publishes_and_tells(place):
@@ -398,3 +421,45 @@ def test_rows_that_were_sorted_out_leave_no_file_behind(place):
         for file in place.store.reference(place.store.snapshot(table)).files
     }
     assert {str(path) for path in files} == named
+
+
+def test_columns_may_have_names_that_neither_a_path_nor_sql_would_take(place):
+    columns = {"id": pa.Column(int), 'dep "x" delay': pa.Column(float, pa.Check.ge(0)), "名前.1": pa.Column(str)}
+    declared, head = contract(columns, freshness=None, unique=["id", "名前.1"]), 'id,"dep ""x"" delay",名前.1\n'
+    place.ingest("a.csv", "1,2.5,a\n2,-1,b\n", declared, head)
+    assert place.ingest("b.csv", "3,2,a\n4,7,d\n", declared, head).quarantined == 1
+    (first, second) = place.quarantine.rows().to_pylist()
+    assert [first['dep "x" delay'], first[REASONS]] == [-1.0, ['dep "x" delay.range']]
+    assert [second["名前.1"], second[REASONS], second[ROW]] == ["a", ["名前.1.unique"], 1]
+    reference = place.store.reference(place.store.snapshot("t"))
+    assert reference.is_direct
+    assert place.store.read(place.store.snapshot("t")).to_arrow().to_pylist() == [
+        {"id": 1, 'dep "x" delay': 2.5, "名前.1": "a"},
+        {"id": 4, 'dep "x" delay': 7.0, "名前.1": "d"},
+    ]
+
+
+def test_no_name_of_a_column_is_taken_for_one_of_the_audit(place):
+    names = ["place", "reasons", "is_known", "rule", "raw", "clean", "bad", "marked", "source"]
+    declared = contract({name: pa.Column(float, pa.Check.ge(0)) for name in names}, freshness=None, unique=names)
+    head = ",".join(names) + "\n"
+    result = place.ingest("a.csv", "2,2,2,2,2,2,2,2,2\n3,3,3,3,3,3,3,3,3\n-1,4,4,4,4,4,4,4,4\n", declared, head)
+    assert (result.rows, result.quarantined) == (2, 1)
+    assert place.quarantine.rows()[REASONS].to_pylist() == [["place.range"]]
+
+
+def test_a_column_with_the_name_of_one_of_the_quarantine_is_refused_before_a_table_is_made(place):
+    columns = {"id": pa.Column(int), "tidewheel_row": pa.Column(int)}
+    with pytest.raises(SchemaMismatchError, match="cannot begin with 'tidewheel_': 'tidewheel_row'"):
+        place.ingest("a.csv", "1,1\n", contract(columns, freshness=None), "id,tidewheel_row\n")
+    with pytest.raises(SchemaMismatchError, match="'Tidewheel_row'"):
+        open_contract = Contract("t", None, unique=["id"])
+        place.ingest("b.csv", "1,1\n", open_contract, "id,Tidewheel_row\n")
+    assert not place.store.exists("t")
+
+
+def test_a_key_that_is_there_and_comes_twice_counts_once_a_row(place):
+    place.ingest("a.csv", GOOD.format(1))
+    result = place.ingest("b.csv", GOOD.format(1) + GOOD.format(1) + GOOD.format(2) + GOOD.format(2))
+    (finding,) = result.report.findings
+    assert (finding.count, result.quarantined) == (3, 3)
