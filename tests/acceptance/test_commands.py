@@ -85,6 +85,9 @@ def test_sql_answers_on_current_and_on_named_snapshots(life):
     first = life.json("tables", "points")[1]["snapshot_id"]
     assert life.json("sql", "--snapshot", f"points@{first}", query) == [{"n": 300}]
     assert "2 more rows" in life.tell("sql", "--limit", "1", "select month from points group by 1 union all select 9")
+    again = "select count(*) n, 1 n, 2 m from points"
+    assert life.json("sql", again) == [{"n": 600, "n_1": 1, "m": 2}]
+    assert life.tell("sql", again).split() == ["n", "n", "m", "600", "1", "2"]
     assert "did you mean 'points'?" in life.tell("sql", "select * from pionts", code=3)
     assert "names no snapshot" in life.tell("sql", "--snapshot", "points", query, code=2)
     assert "does not read table 'labels'" in life.tell("sql", "--snapshot", "labels@1", query, code=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 
 import pytest
@@ -135,7 +136,20 @@ def test_a_contract_is_drafted_edited_and_kept(project):
     shown = project.tidewheel("contract", "show", "plain")
     assert "id.unique" in shown
     assert "quarantine" in shown
+    assert '"id": pa.Column(int),' in text  # a key counts on
     project.tidewheel("contract", "infer", "plain", "--to", "drafted.py", code=2)
+
+
+def test_a_drafted_contract_is_python_whatever_columns_are_called(project):
+    project.tidewheel("ingest", "odd", write(project, "o.csv", "1,2\n", head='"say ""hi""",back\\slash\n'))
+    text = project.tidewheel("contract", "infer", "odd")
+    (columns,) = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Dict) and len(node.keys) == 2)
+    assert [key.value for key in columns.keys] == ['say "hi"', "back\\slash"]
+
+
+def test_nothing_but_what_broke_a_contract_comes_into_a_quarantine(project):
+    told = project.tidewheel("ingest", "quarantine.odd", write(project, "q.csv", "1\n", head="n\n"), code=2)
+    assert "'quarantine.odd' is a quarantine" in told
 
 
 def test_a_table_is_checked_at_any_snapshot_and_a_broken_one_has_an_exit_code(project):

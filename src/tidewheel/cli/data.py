@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Sequence, Sized
+from itertools import count
 from typing import Any
 
 import click
@@ -65,20 +66,29 @@ def sql_command(
             shown, more = _first_rows(reader, limit, counts=engine is None)
             names = reader.schema.names
     if as_json:
-        print_json(shown)
+        print_json([dict(zip(_distinct(names), row, strict=True)) for row in shown])
         return
-    print_table(names, [tuple(row.values()) for row in shown], empty="no rows")
+    print_table(names, shown, empty="no rows")
     if more:
         click.echo(f"... {more} more rows; --limit 0 prints all")
 
 
-def _first_rows(reader: Any, limit: int, *, counts: bool) -> tuple[list[dict[str, Any]], str]:
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Names of columns, those that a query gives again with a number, since an object has each name once."""
+    found: list[str] = []
+    for name in names:
+        again = (f"{name}_{number}" for number in count(1))
+        found.append(name if name not in found else next(one for one in again if one not in {*found, *names}))
+    return found
+
+
+def _first_rows(reader: Any, limit: int, *, counts: bool) -> tuple[list[tuple[Any, ...]], str]:
     """So many rows, all for 0, and how many more there are in words; those are not fetched unless they are counted."""
-    rows: list[dict[str, Any]] = []
+    rows: list[tuple[Any, ...]] = []
     more = 0
     for batch in reader:
         fitting = batch.slice(0, limit - len(rows)) if limit else batch
-        rows += fitting.to_pylist()
+        rows += zip(*(column.to_pylist() for column in fitting.columns), strict=True)
         more += batch.num_rows - fitting.num_rows
         if more and not counts:
             return rows, "there are"

@@ -8,7 +8,7 @@ import duckdb
 import msgspec
 import pyarrow.types as pt
 
-from tidewheel.core.errors import DefinitionError, SchemaMismatchError, TidewheelError, suggest
+from tidewheel.core.errors import DefinitionError, ParameterError, SchemaMismatchError, TidewheelError, suggest
 from tidewheel.pipeline.feature_view import ViewDefinition, quoted
 from tidewheel.table_store.duckdb_engine import missing_column
 from tidewheel.table_store.duckdb_syntax import beyond_row, parse_select
@@ -149,7 +149,15 @@ def _check_type(column: _Column, found: Any, view: str) -> None:
 def _check_row_wise(connection: duckdb.DuckDBPyConnection, column: _Column, view: str) -> None:
     """Only what depends on nothing but the row can be computed again next year, and row by row."""
     where = column.where(view)
-    tree = parse_select(connection, f"select {column.sql}")
+    try:
+        tree = parse_select(connection, f"select {column.sql}")
+    except ParameterError as error:
+        raise DefinitionError(
+            f"{column.sql!r} is no SQL: {error.what}",
+            (),
+            where=where,
+            next_step="correct it; a column whose name is no plain word stands in double quotes",
+        ) from None
     if len(tree["select_list"]) != 1 or tree["from_table"]["type"] != "EMPTY":
         raise DefinitionError(f"{column.sql!r} is not one expression", (), where=where)
     if beyond := beyond_row(tree["select_list"]):

@@ -53,7 +53,7 @@ def infer_contract(reader: TableReader, at: datetime) -> str:
     """
     columns = [_look(reader, field) for field in reader.schema]
     snapshot, table = reader.snapshot, reader.snapshot.table
-    lines = [f'        "{column.name}": {_declared(column)},' for column in columns]
+    lines = [f"        {_python(column.name)}: {_declared(column)}," for column in columns]
     unique = [column.name for column in columns if _is_key(column)]
     shares = {c.name: _rounded_share(c.null_share) for c in columns if 0 < c.null_share <= 0.5}
     times = [column for column in columns if pt.is_timestamp(column.type) and column.known]
@@ -137,15 +137,15 @@ def _declared(column: _Column) -> str:
 def _check(column: _Column) -> str:
     if not column.known:
         return ""
+    is_code = 0 < len(column.values) <= DOMAIN_SIZE and column.known >= _ROWS_PER_VALUE * column.distinct
     if pt.is_string(column.type):
-        is_code = len(column.values) <= DOMAIN_SIZE and column.known >= _ROWS_PER_VALUE * column.distinct
-        return f"pa.Check.isin({_python(column.values)})" if is_code and column.values else ""
-    if not _is_number(column.type) or pt.is_decimal(column.type):
-        return ""
+        return f"pa.Check.isin({_python(column.values)})" if is_code else ""
+    if not _is_number(column.type) or pt.is_decimal(column.type) or _is_key(column):
+        return ""  # keys mostly count on: the range of this snapshot's would keep the next rows out
     if not (math.isfinite(column.least) and math.isfinite(column.most)):
         return ""
     least, most = column.least, column.most
-    if not (pt.is_integer(column.type) and 0 < len(column.values) <= DOMAIN_SIZE):
+    if not (pt.is_integer(column.type) and is_code):
         least, most = _widened(least, most)
     if pt.is_integer(column.type):
         least, most = math.floor(least), math.ceil(most)

@@ -35,6 +35,7 @@ def ingest_files(stores: Stores, contracts: Contracts, table: str, files: Sequen
     """
     from tidewheel.steps.data_ingestion import ingest
 
+    check_name(table)
     contract = contracts.find(table)
     parameters = {"table": table, "files": [str(file) for file in files]}
     if contract is not None:
@@ -61,6 +62,19 @@ def _audit(stores: Stores, contracts: Contracts, contract: TableContract, operat
             operation.metrics["moved"] = sum(one.rule == f"{one.column}.profile" for one in report.findings)
 
     return contracts.audit(contract, record, profile)
+
+
+def check_name(table: str) -> None:
+    """Refuses the names of the tables that hold rows which broke a contract.
+
+    Raises:
+        ParameterError: it is such a name.
+    """
+    if table.casefold().startswith("quarantine."):
+        raise ParameterError(
+            f"{table!r} is a quarantine, to which only rows come that broke a contract",
+            next_step=f"name table {table.partition('.')[2]!r}, or another one",
+        )
 
 
 def query(

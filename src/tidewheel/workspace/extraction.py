@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tidewheel.core.errors import ConflictError, ParameterError
 from tidewheel.workspace.cause import request_event
 from tidewheel.workspace.contracts import Contracts
+from tidewheel.workspace.data import check_name, references_of
 from tidewheel.workspace.engines import find_engine, is_default, resolve_engine
 from tidewheel.workspace.operation import record_operation
 from tidewheel.workspace.snapshot_artifact import snapshot_artifact
@@ -51,7 +52,6 @@ def stream_query(
             yield reader
         return
     from tidewheel.table_store.duckdb_snapshot_engine import DuckdbSnapshotEngine
-    from tidewheel.workspace.data import references_of
 
     with DuckdbSnapshotEngine(references_of(stores, query, snapshots)).stream(query, parameters) as reader:
         yield reader
@@ -74,6 +74,7 @@ def extract_into(
         ConflictError: the table has a contract, which rows of a query would get around.
         NotFoundError, ParameterError, EngineError, SchemaMismatchError: see `stream_query`; nothing was changed.
     """
+    check_name(table)
     if contracts.find(table) is not None:
         raise ConflictError(
             f"table {table!r} has a contract, and rows of a query would not be held against it",

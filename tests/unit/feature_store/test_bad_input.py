@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from feature_tables import GrowingTable
-from tidewheel.core.errors import DefinitionError, NotFoundError, ParameterError, SchemaMismatchError
+from tidewheel.core.errors import DefinitionError, NotFoundError, SchemaMismatchError
 from tidewheel.feature_store import join
 from tidewheel.feature_store.catalog import near_duplicates, search
 from tidewheel.pipeline import FeatureView, OnDemandView, features, pipeline, step, table
@@ -65,7 +65,12 @@ def joined(definition, rows, reference, **options):
         ({"features": {"f": "(select 1)"}}, DefinitionError, "uses a subquery"),
         ({"features": {"f": "temp, number"}}, DefinitionError, "not one expression"),
         ({"features": {"f": "upper(temp, 1)"}}, DefinitionError, "cannot be computed"),
-        ({"features": {"f": "1 +"}}, ParameterError, "syntax error"),
+        ({"features": {"f": "1 +"}}, DefinitionError, "feature view 'weather', feature 'f'"),
+        (
+            {"event_time": "observed at"},
+            DefinitionError,
+            "a column whose name is no plain word stands in double quotes",
+        ),
     ],
 )
 def test_a_view_that_does_not_fit_its_table_is_told(weather, changes, error, told):
