@@ -6,7 +6,8 @@ comes first: the other rules look at clipped values.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -69,8 +70,8 @@ def clipped(rules: Iterable[ContractRule], schema: pa.Schema) -> dict[str, str]:
             column, value = quoted(rule.column), _value(rule.column, schema)
             cases = [
                 f"when {value} {sign} {bound} then {bound}"
-                for sign, key in (("<", "min"), (">", "max"))
-                if (bound := _bound(rule.arguments.get(key))) is not None
+                for sign, key, inwards in (("<", "min", math.ceil), (">", "max", math.floor))
+                if (bound := _clip_bound(rule.arguments.get(key), inwards, schema.field(rule.column).type)) is not None
             ]
             cast = f"cast(case {' '.join(cases)} else {column} end as {sql_type(schema.field(rule.column).type)})"
             columns[rule.column] = cast
@@ -169,6 +170,12 @@ def _bound(value: Any, now: str = "") -> str | None:
     if isinstance(value, dict):
         return f"{now} + to_seconds({float(value['now_plus_s'])!r})"
     return None if value is None else literal(value)
+
+
+def _clip_bound(value: Any, inwards: Callable[[float], int], type_: pa.DataType) -> str | None:
+    """The nearest value within a bound that a column can hold: of whole numbers at most 2.5 it is 2, not 3."""
+    is_between = isinstance(value, float) and math.isfinite(value) and pa.types.is_integer(type_)
+    return _bound(inwards(value) if is_between else value)
 
 
 def _zone(column: str, schema: pa.Schema) -> str:

@@ -153,6 +153,20 @@ def test_a_nan_among_numbers_is_a_missing_value_and_beyond_no_range(place, polic
         assert (counted, kept) == ({"v.not_null": 1, "v.range": 1}, "[0.25, 0.5]")
 
 
+def test_a_whole_number_is_clipped_to_a_whole_number_within_the_range(place):
+    columns = {"v": pa.Column(int, pa.Check.in_range(0.5, 2.5))}
+    declared = contract(columns, unique=[], freshness=None, policies={"v.range": "clip"})
+    result = place.ingest("a.csv", "-7\n2\n9\n", declared, "v\n")
+    assert place.store.read(result.snapshot).to_arrow()["v"].to_pylist() == [1, 2, 2]
+
+
+def test_a_column_of_any_type_has_that_of_the_first_file(place):
+    columns = {"id": pa.Column(int), "v": pa.Column(None)}
+    place.ingest("a.csv", "1,0.5\n", contract(columns, freshness=None), "id,v\n")
+    result = place.ingest("b.csv", "2,3\n", contract(columns, freshness=None), "id,v\n")
+    assert place.store.read(result.snapshot).to_arrow()["v"].to_pylist() == [0.5, 3.0]
+
+
 def test_a_flag_publishes_and_tells(place):
     result = place.ingest("a.csv", "1,ZZ,1,2013-01-01T00:00:00Z\n", contract(policies={"carrier": "flag"}))
     (finding,) = result.report.findings
