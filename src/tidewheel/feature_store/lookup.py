@@ -100,6 +100,11 @@ class Lookup:
         return self._compute(entities, request, rows, answer)
 
     def _count(self, entities: Mapping[str, Sequence[Any]]) -> int:
+        for name, values in entities.items():
+            if isinstance(values, str):  # whose letters would be looked up one by one
+                raise ParameterError(
+                    f"entity key {name!r} is one text, no list of values", next_step=f"give [{values!r}]"
+                )
         counts = {len(values) for values in entities.values()}
         missing = sorted(self._keys - entities.keys())
         if missing:

@@ -211,6 +211,7 @@ def test_wrong_lookups_are_told(path, make):
             (["values"], {"entity": ["a", 1.5]}, ParameterError, "row 1 has 1.5"),
             (["values"], {"entty": ["a"]}, ParameterError, "'entity' is missing"),
             (["values"], {}, ParameterError, "'entity' is missing"),
+            (["values"], {"entity": "abc"}, ParameterError, "'entity' is one text, no list of values"),
             (["values"], {"entity": ["a"], "x": [1, 2]}, ParameterError, "different numbers"),
             ([], {"entity": ["a"]}, ParameterError, "no feature is asked for"),
         ):
