@@ -21,6 +21,7 @@ def test_models_without_a_command_lists_as_it_did(life):
         (["--metric", "roc_auc > 0.5"], [2, 1]),
         (["--metric", "roc_auc > 0.95"], []),
         (["--parameter", "months=1"], [2, 1]),
+        (["--parameter", "recent.months=1"], [2, 1]),
         (["--state", "rejected"], []),
         (["--snapshot", "points", "--sort", "roc_auc", "--ascending"], [2, 1]),
         (["--commit", "ffffffff"], []),
@@ -52,6 +53,8 @@ def test_show_tells_all_that_is_recorded(life):
     assert details["endpoints"] == ["live in dev"]
     assert details["states"][0]["to_state"] == "approved"  # other tests may have moved it on since
     assert (details["moves"][0]["from_version"], details["moves"][0]["to_version"]) == (1, 2)
+    names = details["version"]["parameters"]
+    assert names["recent.months"] == 1  # by their step: two may call different things alike
     told = life.tell("models", "show", "toy", "1")
     assert "the first" in told
     assert details["commit"][:12] in told

@@ -21,7 +21,12 @@ STATES = ("candidate", "approved", "rejected", "retired", "deleted")
 @click.argument("model", required=False)
 @click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="Only in this state; repeatable.")
 @click.option("--metric", "metrics", multiple=True, help="Only where it holds, such as 'roc_auc > 0.7'; repeatable.")
-@click.option("--parameter", "parameters", multiple=True, help="Only with it, as NAME=VALUE; repeatable.")
+@click.option(
+    "--parameter",
+    "parameters",
+    multiple=True,
+    help="Only with it, as NAME=VALUE or STEP.NAME=VALUE; repeatable.",
+)
 @click.option("--snapshot", default="", help="Only resting on it: TABLE, TABLE@ID, or the start of a content digest.")
 @click.option("--commit", default="", help="Only from this commit, or one that begins so.")
 @click.option("--sort", default="", help="By this metric, the largest first.")

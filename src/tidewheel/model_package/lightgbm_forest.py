@@ -25,6 +25,8 @@ _LINKS: dict[str, tuple[Task, Literal["identity", "logistic", "softmax", "exp"]]
     "poisson": ("regression", "exp"),
     "tweedie": ("regression", "exp"),
     "gamma": ("regression", "exp"),
+    "lambdarank": ("regression", "identity"),
+    "rank_xendcg": ("regression", "identity"),
 }
 
 # `dump_model` writes the infinite threshold that parts missing from known as this, because JSON has no infinity.

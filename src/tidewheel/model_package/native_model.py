@@ -36,13 +36,19 @@ def answers_of(model: Any, frame: Any, signature: Signature) -> dict[str, np.nda
     """A model's answers in the form that packages give.
 
     Raises:
-        ConversionError: a classifier that gives no probabilities.
+        ConversionError: a classifier that gives no probabilities, or a model that gives several numbers a row.
     """
     is_booster = type(model).__name__ == "Booster"
     if not is_booster and not hasattr(model, "feature_names_in_"):
         frame = frame.to_numpy()  # a model that was shown no names warns about them
     if signature.task == "regression":
-        return {"prediction": np.asarray(model.predict(frame), dtype=np.float64)}
+        numbers = np.asarray(model.predict(frame), dtype=np.float64)
+        if numbers.ndim > 1 and numbers.shape[1] > 1:
+            raise ConversionError(
+                f"{type(model).__name__} gives {numbers.shape[1]} numbers a row, and a package gives one",
+                next_step="train and package a model for each",
+            )
+        return {"prediction": numbers}
     if not is_booster and not hasattr(model, "predict_proba"):
         raise ConversionError(
             f"{type(model).__name__} gives no probabilities", next_step="wrap it into CalibratedClassifierCV"

@@ -105,8 +105,11 @@ def _check_fitted(model: Any) -> None:
         check_is_fitted(model)
     except NotFittedError:
         raise ConversionError(f"{type(model).__name__} is not fitted", next_step="fit it first") from None
-    except TypeError:
-        raise ConversionError(f"{type(model).__name__} is no model", next_step="return a fitted estimator") from None
+    except (TypeError, AttributeError):  # the latter of a class that is no estimator of scikit-learn's kind
+        raise ConversionError(
+            f"{type(model).__name__} is no model of a library that can be packaged",
+            next_step="return a fitted estimator of scikit-learn, LightGBM or XGBoost",
+        ) from None
 
 
 def _order(model: Any, sample: pd.DataFrame) -> list[Any]:

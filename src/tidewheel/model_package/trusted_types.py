@@ -13,6 +13,7 @@ _TRUSTED = frozenset(
         "functools.partial",
         "lightgbm.basic.Booster",
         "lightgbm.sklearn.LGBMClassifier",
+        "lightgbm.sklearn.LGBMRanker",
         "lightgbm.sklearn.LGBMRegressor",
         "numpy.dtype",
         "numpy.ma.MaskedArray",

@@ -29,6 +29,9 @@ _LINKS: dict[str, _Link] = {
     "count:poisson": "exp",
     "reg:gamma": "exp",
     "reg:tweedie": "exp",
+    "rank:ndcg": "identity",
+    "rank:map": "identity",
+    "rank:pairwise": "identity",
 }
 
 

@@ -65,7 +65,7 @@ class VersionFilter(NamedTuple):
     Attributes:
         states: any of these; by default all but `deleted`.
         metrics: all of these hold.
-        parameters: all of these, as text or value.
+        parameters: all of these, as text or value; of the pipeline, or of a step as `STEP.NAME`, or `NAME` of any step.
         snapshot: rests on it: `TABLE`, `TABLE@ID`, or the beginning of a content digest.
         commit: the beginning of the commit that its run imported from.
     """
@@ -98,7 +98,7 @@ class VersionFilter(NamedTuple):
                 raise NotFoundError("metric", condition.name, known=metrics)
         parameters = {name for one in versions for name in one.parameters}
         for name in self.parameters:
-            if name not in parameters:
+            if not any(_means(name, one) for one in parameters):
                 raise NotFoundError("parameter", name, known=parameters)
 
     def _meets(self, version: ModelVersion) -> bool:
@@ -107,7 +107,7 @@ class VersionFilter(NamedTuple):
             in_state
             and all(condition.holds(version.metrics) for condition in self.metrics)
             and all(
-                name in version.parameters and _is_same(version.parameters[name], wanted)
+                any(_means(name, one) and _is_same(value, wanted) for one, value in version.parameters.items())
                 for name, wanted in self.parameters.items()
             )
             and (not self.snapshot or self._rests_on(version))
@@ -141,6 +141,16 @@ def sorted_by_metric(versions: Sequence[ModelVersion], name: str, *, ascending: 
     without = [one for value, one in numbered if value is None or math.isnan(value)]
     ordered = sorted(with_number, key=lambda pair: pair[0], reverse=not ascending)
     return [one for _, one in ordered] + without
+
+
+def _means(name: str, parameter: str) -> bool:
+    """Whether a name means this parameter: itself, or that of a step.
+
+    Example:
+        >>> _means("C", "C"), _means("C", "train.C"), _means("fit.C", "train.C")
+        (True, True, False)
+    """
+    return parameter == name or parameter.endswith(f".{name}")
 
 
 def _is_same(value: Any, wanted: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -10,6 +10,8 @@ import pandas as pd
 from tidewheel.core.errors import NotFoundError, ParameterError
 from tidewheel.pipeline.surroundings import surroundings
 
+# What libraries refuse in the name of a column, without saying which one it was.
+_NOT_IN_NAMES = {"lightgbm": '",:[]{}', "xgboost": "[]<"}
 _ROUNDS = {"lightgbm": "n_estimators", "xgboost": "n_estimators", "hist": "max_iter"}
 # Where a library needs more than a seed to give the same model again, and where it would print.
 _STEADY: dict[str, dict[str, Any]] = {
@@ -72,13 +74,14 @@ def fit_estimator(
         if rows is not None:
             _check(rows, part, columns, label)
     kind = library_of(estimator)
+    _check_names(names, kind)
     copy = clone(estimator, safe=False)
     _settle(copy, kind, seed=seed, cpu=cpu)
     if rounds is not None and kind in _ROUNDS:
         copy.set_params(**{_ROUNDS[kind]: rounds})
     stops = validation is not None and patience > 0 and rounds is None
     inputs = model_rows(copy, train[names])
-    options = _stopping(copy, kind, inputs, validation if stops else None, label, patience)
+    options = _stopping(copy, kind, inputs, train[label], validation if stops else None, patience)
     if weight:
         options["sample_weight"] = train[weight]
     with parallel_config(n_jobs=cpu):
@@ -97,12 +100,31 @@ def library_of(estimator: Any) -> str:
 def model_rows(model: Any, rows: pd.DataFrame) -> pd.DataFrame:
     """Rows as the model takes them: those columns that it was fitted on, text as categories where it knows such."""
     names = getattr(model, "feature_names_in_", None)
-    rows = rows if names is None else rows[list(names)]
+    rows = rows if names is None else rows[columns_of_names(names, rows)]
     kind = library_of(model)
     if not kind:
         return rows
     rows = rows.astype({name: "category" for name in rows.columns if _is_text(rows[name])})
     return _within(rows, _categories_of(model)) if kind == "xgboost" and names is not None else rows
+
+
+def columns_of_names(names: Iterable[Any], rows: pd.DataFrame) -> list[str]:
+    """The columns that a model means by its names: LightGBM writes a space as an underscore.
+
+    Example:
+        >>> columns_of_names(["air_time", "size"], pd.DataFrame(columns=["size", "air time"]))
+        ['air time', 'size']
+    """
+    known = {str(name).replace(" ", "_"): str(name) for name in rows.columns}
+    return [name if name in rows.columns else known.get(name, name) for name in map(str, names)]
+
+
+def as_categories(model: Any, rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows with their text as categories, where the model learned from such because `fit_estimator` made them."""
+    kind = library_of(model)
+    if not kind or (kind == "hist" and model.categorical_features != "from_dtype"):
+        return rows
+    return rows.astype({name: "category" for name in rows.columns if _is_text(rows[name])})
 
 
 def _categories_of(model: Any) -> dict[str, list[Any]]:
@@ -149,14 +171,19 @@ def _is_threads(name: str, given: Any, estimator: Any, parameters: dict[str, Any
 
 
 def _stopping(
-    estimator: Any, kind: str, train: pd.DataFrame, validation: pd.DataFrame | None, label: str, patience: int
+    estimator: Any,
+    kind: str,
+    train: pd.DataFrame,
+    learned: pd.Series,
+    validation: pd.DataFrame | None,
+    patience: int,
 ) -> dict[str, Any]:
     """What `fit` is to be told about the validation rows."""
     if kind == "hist" and (validation is not None or estimator.early_stopping == "auto"):
         estimator.set_params(early_stopping=validation is not None, n_iter_no_change=max(patience, 1))
     if not kind or validation is None:
         return {}
-    rows, labels = model_rows(estimator, validation[list(train.columns)]), validation[label]
+    rows, labels = model_rows(estimator, validation[list(train.columns)]), validation[learned.name]
     if kind == "hist":
         return {"X_val": rows, "y_val": labels}
     if kind == "xgboost":
@@ -166,6 +193,14 @@ def _stopping(
         return {"eval_set": [(rows, labels)], "verbose": False}
     from lightgbm import early_stopping
 
+    if hasattr(estimator, "predict_proba"):  # it numbers the classes of `y`, but takes `eval_y` as it is
+        codes = pd.Series(pd.Index(sorted(learned.unique())).get_indexer(labels), index=labels.index)
+        rows, labels = rows[codes >= 0], codes[codes >= 0]  # nothing was learned about a class that is new
+        if labels.empty:
+            raise ParameterError(
+                f"no class of the validation rows' {str(learned.name)!r} is among those of the training rows",
+                next_step="look at how the rows were split, or leave the validation rows out",
+            )
     return {"eval_X": (rows,), "eval_y": (labels,), "callbacks": [early_stopping(patience, verbose=False)]}
 
 
@@ -185,6 +220,16 @@ def _check(rows: pd.DataFrame, part: str, columns: list[str], label: str) -> Non
             raise ParameterError(
                 f"column {name!r} of type {rows[name].dtype} is a time, and no model learns from it as it is",
                 next_step="name the `features`, or make numbers of it, such as the hour",
+            )
+
+
+def _check_names(names: Sequence[str], kind: str) -> None:
+    for name in names:
+        found = [one for one in _NOT_IN_NAMES.get(kind, "") if one in name]
+        if found:
+            raise ParameterError(
+                f"column {name!r} has {found[0]!r} in its name, which {kind} refuses",
+                next_step="rename it in the step that makes the features",
             )
 
 

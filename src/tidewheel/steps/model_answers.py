@@ -13,7 +13,7 @@ from tidewheel.core.errors import ParameterError, SchemaMismatchError
 from tidewheel.model_package import Package
 from tidewheel.statistics.binary_metrics import Numbers
 from tidewheel.statistics.scored import Problem
-from tidewheel.steps.estimator_fit import model_rows
+from tidewheel.steps.estimator_fit import columns_of_names, model_rows
 from tidewheel.steps.scoring import said_by
 
 
@@ -76,8 +76,8 @@ def answering(
         levels = tuple(sorted(float(one) for one in model))
         if not levels or not all(0 < one < 1 for one in levels):
             raise ParameterError(f"levels {levels} are not between 0 and 1", next_step="name models by level: '0.9'")
-        return Answering(model, "quantiles", _features(_at(model, levels[0]), features), levels=levels)
-    names = _features(model, features)
+        return Answering(model, "quantiles", _features(_at(model, levels[0]), features, rows), levels=levels)
+    names = _features(model, features, rows)
     classes = _classes(model)
     if group or level is not None:
         if classes:
@@ -93,7 +93,7 @@ def _at(models: Mapping[Any, Any], level: float) -> Any:
     return next(model for name, model in models.items() if float(name) == level)
 
 
-def _features(model: Any, given: tuple[str, ...]) -> tuple[str, ...]:
+def _features(model: Any, given: tuple[str, ...], rows: pd.DataFrame) -> tuple[str, ...]:
     if isinstance(model, Package):
         return tuple(field.name for field in model.signature.inputs)
     if given:
@@ -106,7 +106,7 @@ def _features(model: Any, given: tuple[str, ...]) -> tuple[str, ...]:
             f"{type(model).__name__} has no signature: it does not say which columns it takes",
             next_step="name them with `features=`, or hand over its package",
         )
-    return tuple(str(name) for name in found)
+    return tuple(columns_of_names(found, rows))
 
 
 def _classes(model: Any) -> tuple[Any, ...]:

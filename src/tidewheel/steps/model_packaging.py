@@ -10,6 +10,7 @@ import pandas as pd
 from tidewheel.artifact_store.sklearn_codec import SklearnCodec
 from tidewheel.model_package import Package
 from tidewheel.pipeline import step
+from tidewheel.steps.estimator_fit import as_categories
 
 
 @step
@@ -25,7 +26,7 @@ def model_packaging(
 
     Args:
         model: a fitted estimator.
-        sample: rows of its features, as it was trained on.
+        sample: rows of its features, as it was trained on, or as they were handed to `fit_estimator`.
         held_out: rows that it was not trained on, which the comparison uses too; they may have more columns.
         tolerance: largest absolute difference that counts as equal.
         example_count: rows that are kept with their answers.
@@ -35,8 +36,8 @@ def model_packaging(
 
     return package_model(
         model,
-        sample,
-        held_out=held_out,
+        as_categories(model, sample),
+        held_out=None if held_out is None else as_categories(model, held_out),
         tolerance=tolerance,
         example_count=example_count,
         to_native=_stored_bytes,

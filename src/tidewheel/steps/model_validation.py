@@ -137,7 +137,7 @@ def _rows(candidate: Package, test: pd.DataFrame, gate: Gate) -> GateRows:
     try:
         metric = metric_of(problem, gate.metric)
     except NotFoundError as error:
-        raise SchemaMismatchError(f"the candidate is a {signature.task} model; {error.what}") from None
+        raise SchemaMismatchError(f"the candidate is a {signature.task} model; {_whole(error)}") from None
     if not metric.is_score:
         raise SchemaMismatchError(
             f"{metric.name} tells something of a model, but orders no models; name another metric"
@@ -227,7 +227,12 @@ def _try(checks: list[Check], name: str, told: str, make: Any) -> None:
     try:
         checks.extend(make())
     except TidewheelError as error:
-        checks.append(Check(name=name, passed=False, message=f"{told}: {error.what}"))
+        checks.append(Check(name=name, passed=False, message=f"{told}: {_whole(error)}"))
+
+
+def _whole(error: TidewheelError) -> str:
+    """What is wrong, and what would be known; a verdict has one line for both."""
+    return f"{error.what}; {error.next_step}" if isinstance(error, NotFoundError) and error.next_step else error.what
 
 
 def _frame(rows: Any) -> pd.DataFrame | None:

@@ -37,12 +37,25 @@ def truth_of(rows: pd.DataFrame, label: str, problem: Problem, classes: tuple[in
     """
     values = rows[label]
     if problem in ("binary", "multiclass"):
-        codes = pd.Index(list(classes)).get_indexer(pd.Index(values.astype(object)))
+        missing = int(values.isna().sum())
+        if missing:
+            raise SchemaMismatchError(f"{missing:,} of {len(values):,} rows have no {label!r}")
+        codes = pd.Index(list(classes)).get_indexer(_as_classes(values, classes))
         if (codes < 0).any():
             named = " and ".join(map(str, classes)) if len(classes) < 6 else f"the {len(classes)} classes"
-            raise SchemaMismatchError(f"column {label!r} must hold {named} only")
+            raise SchemaMismatchError(
+                f"column {label!r} must hold {named} only, but has {values.iloc[int((codes < 0).argmax())]}"
+            )
         return codes.astype(np.float64)
     return numbers_of(values, label)
+
+
+def _as_classes(values: pd.Series, classes: tuple[int | str, ...]) -> pd.Index:
+    """Labels as packages name classes: those of a model that learned False and True are 0 and 1."""
+    if pd.api.types.infer_dtype(values, skipna=False) == "boolean" and bool not in map(type, classes):
+        values = values.astype("int64")
+    labels: pd.Index = pd.Index(values.astype(object))
+    return labels
 
 
 def numbers_of(values: pd.Series, name: str) -> Numbers:

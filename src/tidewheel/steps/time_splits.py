@@ -39,11 +39,12 @@ def time_splits(
         )
     if validation is not None:
         return _one_split(train, validation, time)
-    if folds < 2 or not time:
+    if not time:
         raise ParameterError(
-            f"{folds} folds in time order of column {time!r} cannot be made",
-            next_step="give at least 2 folds and the `time` column",
+            "folds are parts in time order, and no column says what that is", next_step="name it: time='day'"
         )
+    if folds < 2:
+        raise ParameterError(f"{folds} fold judges nothing", next_step="give at least 2, or `validation` rows")
     values = _times(train, time, "rows")
     rows = train.iloc[np.argsort(values, kind="stable")]
     ordered, codes = np.unique(values, return_inverse=True)

@@ -67,9 +67,10 @@ def _answers(facts: CardFacts) -> Iterator[str | Table]:
         yield f"{len(signature.inputs) - _FEATURES} more fields."
     parity = package.parity
     libraries = ", ".join(f"{name} {number}" for name, number in sorted(package.manifest.libraries.items()))
+    real, made = parity.sample_rows + parity.held_out_rows, parity.boundary_rows + parity.jump_rows
     yield (
         f"Its answers differ from the trained model's by at most {parity.maximum_difference:.3g} on "
-        f"{parity.sample_rows:,} real and {parity.boundary_rows:,} generated rows. Package of "
+        f"{real:,} real rows, {parity.held_out_rows:,} of them held out, and {made:,} generated ones. Package of "
         f"{facts.version.package.size_bytes:,} bytes, digest {package.digest[:16]}, made with {libraries}."
     )
 

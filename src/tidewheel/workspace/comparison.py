@@ -11,6 +11,7 @@ from tidewheel.core.records import Execution, Run
 from tidewheel.core.records.trial import TRIAL_COLUMNS, TRIALS, TrialRow
 from tidewheel.workspace.comparison_page import render_body, render_comparison
 from tidewheel.workspace.comparison_row import TOPICS, Row, Topic
+from tidewheel.workspace.preparation import NO_CHAMPION
 from tidewheel.workspace.stores import Stores
 
 Column = dict[tuple[Topic, str], Any]
@@ -109,7 +110,9 @@ def _data(executions: Sequence[Execution]) -> Column:
                 told = f"{summary['snapshot_id']}, {summary.get('rows', 0):,} rows, content {artifact.digest[:12]}"
                 found["data", summary["table"]] = told
             elif artifact.codec.startswith("champion/"):
-                found["data", f"champion {artifact.summary['model']}"] = f"v{artifact.summary['version']}"
+                version = artifact.summary["version"]
+                told = "none yet" if version == NO_CHAMPION else f"v{version}"
+                found["data", f"champion {artifact.summary['model']}"] = told
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from typing import Any
 
 from tidewheel.core.errors import DefinitionError, TidewheelError
 from tidewheel.core.records import Artifact, Execution, ModelState, ModelVersion, Run, Snapshot, Verdict
@@ -55,8 +56,7 @@ def _register(
         package,
         run=run,
         metrics=_metrics(plan, executions, model.metrics),
-        parameters={name: value for one in executions.values() for name, value in one.parameters.items()}
-        | dict(plan.parameters),
+        parameters=_parameters(plan, executions),
         snapshots=snapshots,
         verdict_digest=verdict_artifact.digest if verdict_artifact else "",
         state=state,
@@ -80,6 +80,12 @@ def _output(plan: Plan, executions: Mapping[str, Execution], name: str) -> Artif
         return None
     node, output = plan.outputs[name]
     return executions[node].outputs[output]
+
+
+def _parameters(plan: Plan, executions: Mapping[str, Execution]) -> dict[str, Any]:
+    """Those of the pipeline, and those of each step under its name: two steps may call different things `label`."""
+    steps = {f"{node}.{name}": value for node, one in executions.items() for name, value in one.parameters.items()}
+    return steps | dict(plan.parameters)
 
 
 def _metrics(plan: Plan, executions: Mapping[str, Execution], name: str) -> dict[str, float | None]:

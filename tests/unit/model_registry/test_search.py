@@ -48,6 +48,15 @@ def numbers(commit_of=None, **conditions):
     return [one.version for one in VersionFilter(**conditions).select(VERSIONS, commit_of or pytest.fail)]
 
 
+def test_a_name_means_the_parameter_of_the_pipeline_and_of_each_step():
+    tuned = version(1, parameters={"trials": 4, "train.label": "late", "judge.label": "label"})
+    for asked in ({"label": "late"}, {"train.label": "late"}, {"label": "label"}, {"trials": "4"}):
+        assert VersionFilter(parameters=asked).select([tuned], pytest.fail) == [tuned]
+    assert VersionFilter(parameters={"judge.label": "late"}).select([tuned], pytest.fail) == []
+    with pytest.raises(NotFoundError):
+        VersionFilter(parameters={"abel": "late"}).select([tuned], pytest.fail)
+
+
 def metric(text):
     return [MetricCondition.parse(text)]
 

@@ -54,6 +54,15 @@ def packaged(*columns: str, target: str = "label") -> Package:
     return package_model(model, train[list(columns)].iloc[:50])
 
 
+@pytest.mark.parametrize("dtype", ["bool", "boolean", "object"])
+def test_labels_may_be_true_and_false(dtype):
+    train, test = (flights(seed).assign(label=lambda one: one["label"] == 1) for seed in (100, 1))
+    package = package_model(LogisticRegression().fit(train[["left"]], train["label"]), train[["left"]][:50])
+    told = judged(package, test=test.assign(label=test["label"].astype(dtype)))
+    assert told.passed
+    assert check(told, "better than baseline").value == check(judged(packaged("left")), "better than baseline").value
+
+
 def judged(candidate: Package, gate: Gate = GATE, *, champion: Package | None = None, **given: object) -> Verdict:
     test = given.pop("test", None)
     until = given.pop("until", None)

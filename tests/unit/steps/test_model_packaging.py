@@ -8,13 +8,16 @@ import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
+import xgboost
+from lightgbm import LGBMClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from tidewheel.core.errors import CodecNotFoundError, ConversionError
 from tidewheel.model_package import Package
 from tidewheel.model_package.signature import columns_of
 from tidewheel.pipeline import pipeline, table
+from tidewheel.steps.estimator_fit import as_categories, fit_estimator
 from tidewheel.steps.model_packaging import model_packaging
 
 SOURCE = np.random.default_rng(4)
@@ -58,6 +61,40 @@ def test_a_stored_package_answers_as_the_model(tmp_path, model):
     answers = package.open().predict(columns_of(X))
     said = fitted.predict(X) if model == "booster" else fitted.predict_proba(X)[:, 1]
     np.testing.assert_allclose(answers.get("probability", answers.get("prediction")), said, atol=1e-12)
+
+
+@pytest.mark.parametrize("estimator", [LGBMClassifier(n_estimators=5), HistGradientBoostingClassifier(max_iter=5)])
+def test_text_that_training_made_categories_of_is_packaged_as_it_is(estimator):
+    rows = X.assign(port=np.array(["EWR", "JFK", "LGA", None], dtype=object)[X["b"] % 4])
+    fitted = fit_estimator(estimator, rows.assign(label=(X["b"] % 4 == 1) ^ (Y == 1)))
+    package = model_packaging(fitted, rows[:150], rows[150:])
+    assert (package.runtime, package.signature.inputs[2].domain) == ("onnx", ("EWR", "JFK", "LGA"))
+    answers = package.open().predict(columns_of(rows))["probability"]
+    np.testing.assert_allclose(answers, fitted.predict_proba(as_categories(fitted, rows))[:, 1], atol=1e-12)
+
+
+@pytest.mark.parametrize("maker", [lightgbm.LGBMRanker, xgboost.XGBRanker], ids=lambda one: one.__name__)
+def test_a_ranker_is_packaged_with_its_scores(maker):
+    query = np.repeat(np.arange(20), 10)
+    named = {"group": np.full(20, 10)} if maker is lightgbm.LGBMRanker else {"qid": query}
+    fitted = maker(n_estimators=5, verbosity=0).fit(X, Y, **named)
+    package = model_packaging(fitted, X)
+    assert package.runtime == "onnx"
+    np.testing.assert_allclose(package.open().predict(columns_of(X))["prediction"], fitted.predict(X), atol=1e-6)
+
+
+def test_a_model_of_several_outputs_is_refused():
+    with pytest.raises(ConversionError, match="gives 2 numbers a row"):
+        model_packaging(LinearRegression().fit(X, X), X)
+
+
+def test_a_class_that_only_looks_like_an_estimator_is_refused_in_words():
+    class Own:
+        def fit(self, rows, labels):
+            return self
+
+    with pytest.raises(ConversionError, match="Own is no model of a library"):
+        model_packaging(Own(), X)
 
 
 class Mine(LogisticRegression):

@@ -16,6 +16,7 @@ from tidewheel.artifact_store import LocalArtifactStore
 from tidewheel.core.errors import NotFoundError, ParameterError
 from tidewheel.pipeline.surroundings import Surroundings, surrounded
 from tidewheel.steps.estimator_fit import chosen_rounds, fit_estimator, model_rows
+from tidewheel.steps.model_evaluation import model_evaluation
 from tidewheel.steps.model_training import model_training, score_estimator
 from tidewheel.workspace.codecs import codec_table
 
@@ -55,6 +56,37 @@ def test_boosting_stops_on_the_validation_rows_and_never_without(estimator):
     assert chosen_rounds(stopped) < 200
     assert chosen_rounds(fit_estimator(estimator, rows())) == 200
     assert chosen_rounds(fit_estimator(estimator, rows(), rounds=17)) == 17
+
+
+@pytest.mark.parametrize("classes", [("early", "late"), (1, 2)], ids=str)
+@pytest.mark.parametrize("estimator", [BOOSTERS[0], BOOSTERS[2]], ids=named)
+def test_early_stopping_knows_the_classes_whatever_they_are_called(estimator, classes):
+    train, later = (one.assign(label=np.array(classes)[one["label"]]) for one in (rows(), rows(200, 2)))
+    stopped = fit_estimator(estimator, rows(), rows(200, 2), patience=5, seed=7)
+    assert chosen_rounds(fit_estimator(estimator, train, later, patience=5, seed=7)) == chosen_rounds(stopped)
+
+
+def test_lightgbm_does_not_stop_by_rows_of_a_class_that_it_could_not_learn():
+    later = rows(200, 2)
+    with_new = pd.concat([later, later.assign(label=7)], ignore_index=True)
+    stopped = [fit_estimator(BOOSTERS[0], rows(), one, patience=5, seed=7) for one in (later, with_new)]
+    assert chosen_rounds(stopped[0]) == chosen_rounds(stopped[1])
+    with pytest.raises(ParameterError, match="no class of the validation rows"):
+        fit_estimator(BOOSTERS[0], rows(), later.assign(label=7))
+
+
+@pytest.mark.parametrize("estimator", BOOSTERS, ids=named)
+def test_names_of_columns_may_have_spaces_and_letters_of_any_language(estimator):
+    train, later = (one.rename(columns={"distance": "air time", "carrier": "größe"}) for one in (rows(), rows(200, 2)))
+    model = fit_estimator(estimator, train, later, patience=5)
+    assert score_estimator(model, later)["roc_auc"] > 0.6
+    assert model_evaluation(model, later, importance_rows=0).metrics["roc_auc"] > 0.6
+
+
+@pytest.mark.parametrize(("estimator", "name"), [(BOOSTERS[0], "a:b"), (BOOSTERS[1], "a<b")])
+def test_a_name_that_the_library_refuses_is_told(estimator, name):
+    with pytest.raises(ParameterError, match=f"column '{name}' has '{name[1]}' in its name"):
+        fit_estimator(estimator, rows().rename(columns={"distance": name}))
 
 
 def test_histogram_boosting_holds_no_random_part_of_many_rows_back():
