@@ -7,6 +7,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 JOBS ?= 2
+# Neighbours share fixtures, such as a trained project, so each process starts with a run of neighbours.
+SPREAD := --dist worksteal
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -31,10 +33,10 @@ demo: $(STAMP) ## a year of real flights through the whole circle
 	@$(BIN)/python examples/flights/demo.py
 
 test: $(STAMP) postgresql browser ## what must hold, quick (JOBS=2 processes)
-	@$(BIN)/python -m pytest -n $(JOBS) -m "not slow" $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) $(SPREAD) -m "not slow" $(ARGS)
 
 test-all: $(STAMP) postgresql browser ## the slow tests too
-	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) $(SPREAD) $(ARGS)
 
 postgresql:
 	@scripts/ensure-postgresql

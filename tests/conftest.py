@@ -21,6 +21,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tidewheel.orchestrator import fork_server
+from warm_servers import WarmServers
+
 settings.register_profile("tidewheel", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("tidewheel"), derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "tidewheel")
@@ -136,3 +139,14 @@ def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'metadata.db'}"
     url: str = request.getfixturevalue("postgresql_url")()
     return url
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_servers() -> Iterator[WarmServers]:
+    """Workspaces of this process hand on the processes of their fork servers."""
+    servers = WarmServers()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, replacement in servers.replacements.items():
+            patch.setattr(fork_server, name, replacement)
+        yield servers
+    servers.close()

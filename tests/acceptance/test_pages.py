@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import doctest
 import os
 import re
 import shlex
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import tidewheel
 from tidewheel.cli.app import app
 
 from source_tree import ROOT
@@ -51,14 +53,24 @@ def shell(tmp_path_factory):
     return run
 
 
+def tell(line: str, folder: Path) -> str:
+    """What a `tidewheel` command says; in this process: as many more would cost a second each for what they import."""
+    with contextlib.chdir(folder):
+        said = CliRunner().invoke(app, shlex.split(line, comments=True)[1:])
+    assert (said.exit_code, bool(said.output.strip())) == (0, True), line
+    return said.output
+
+
 @pytest.fixture(scope="module")
 def late(shell):
-    """The README's own project after its commands, and what they said."""
+    """The README's own project after its commands, and what they said; the first two and what is piped by the shell."""
     (_, begin), (_, code), (_, commands) = BLOCK.findall(section("A project of your own"))
     shell(begin)
     folder = shell.home / "late"
     (folder / "late.py").write_text(code)
-    return folder, {line: shell(line, folder) for line in commands.splitlines()}
+    lines = commands.splitlines()
+    is_typed = {line: line in lines[:2] or "|" in line for line in lines}
+    return folder, {line: shell(line, folder) if is_typed[line] else tell(line, folder) for line in lines}
 
 
 def test_the_project_of_the_readme_does_what_its_comments_say(late):
@@ -74,30 +86,30 @@ def test_the_project_of_the_readme_does_what_its_comments_say(late):
     assert "is down" in said["tidewheel undeploy delay"]
 
 
-def test_the_page_on_python_is_a_notebook_that_runs(late, shell):
+def test_the_page_on_python_is_a_notebook_that_runs(late, monkeypatch):
     folder, _ = late
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(".")
+    monkeypatch.delitem(sys.modules, "late", raising=False)
     text = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
     cells = folder.parent / "cells.txt"
     cells.write_text("\n".join(code for _, code in BLOCK.findall(text)))
-    script = (
-        "import doctest, sys; sys.path.insert(0, '.'); flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE; "
-        f"done = doctest.testfile({str(cells)!r}, module_relative=False, optionflags=flags); "
-        "sys.exit(done.failed or not done.attempted > 40)"
+    done = doctest.testfile(
+        str(cells), module_relative=False, optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     )
-    shell(f'python -c "{script}"', folder)
+    sys.modules.pop("late")
+    assert (done.failed, done.attempted > 40) == (0, True)
 
 
-def test_the_tour_says_the_same_in_the_shell_and_in_python(late, shell):
+def test_the_tour_says_the_same_in_the_shell_and_in_python(late, monkeypatch):
     folder, _ = late
     rows = TOUR.findall(section("The tour"))
     assert len(rows) == 17
-    lines = "\n".join(f"print({python!r}, {python} is not None)" for _, python in rows)
-    (folder / "tour.py").write_text(f"import tidewheel\nworkspace = tidewheel.open('.')\n{lines}\n")
-    assert shell("python tour.py", folder).count(" True\n") == len(rows)
-    for command, _ in rows:  # in this process: as many more would cost a second each for what they import
-        with contextlib.chdir(folder):
-            said = CliRunner().invoke(app, shlex.split(command)[1:])
-        assert (said.exit_code, bool(said.output.strip())) == (0, True), command
+    monkeypatch.chdir(folder)
+    with tidewheel.open(".") as workspace:
+        for command, python in rows:
+            assert eval(python, {"workspace": workspace}) is not None, python
+            tell(command, folder)
 
 
 def test_the_two_commands_of_the_readme_are_targets_of_make():

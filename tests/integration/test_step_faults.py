@@ -235,10 +235,10 @@ def workspace(project):
 
 
 @pytest.fixture(autouse=True)
-def _no_process_is_left():
+def _no_process_is_left(warm_servers):
     before = running_children(recursive=True)
     yield
-    wait_until(lambda: running_children(recursive=True) <= before)
+    wait_until(lambda: running_children(recursive=True) - warm_servers.idle_pids <= before)
 
 
 def statuses(run) -> dict[str, str]:

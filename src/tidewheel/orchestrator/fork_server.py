@@ -93,16 +93,7 @@ class ForkServer:
         process, self._process = self._process, None
         if process is None:
             return
-        with contextlib.suppress(BrokenPipeError):
-            if process.stdin:
-                process.stdin.close()
-        try:
-            process.wait(timeout=CLOSE_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if process.stdout:
-            process.stdout.close()
+        end_process(process)
 
     def _note(self, message: dict[str, Any]) -> Exit | None:
         if "code" in message:
@@ -121,17 +112,32 @@ class ForkServer:
 
     def _send(self, command: dict[str, Any]) -> None:
         if self._process is None:
-            self._process = subprocess.Popen(
-                [*self._command, *self._packages],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env=_environment(),
-                start_new_session=True,  # Ctrl-C reaches the orchestrator alone, which ends the workers in order
-            )
+            self._process = begin_process([*self._command, *self._packages])
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # its death is reported by `wait`
             self._process.stdin.write(msgspec.json.encode(command) + b"\n")
             self._process.stdin.flush()
+
+
+def begin_process(command: Sequence[str]) -> subprocess.Popen[bytes]:
+    """The process behind a server, in a session of its own: Ctrl-C reaches the orchestrator, which ends the rest."""
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment(), start_new_session=True
+    )
+
+
+def end_process(process: subprocess.Popen[bytes]) -> None:
+    """Ends the process behind a server, and every worker with it."""
+    with contextlib.suppress(BrokenPipeError):
+        if process.stdin:
+            process.stdin.close()
+    try:
+        process.wait(timeout=CLOSE_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout:
+        process.stdout.close()
 
 
 def _environment() -> dict[str, str]:
