@@ -24,6 +24,9 @@ from hypothesis import HealthCheck, settings
 from tidewheel.orchestrator import fork_server
 from warm_servers import WarmServers
 
+# Threads of OpenMP spin while they wait for each other: where tests share the cores, most of a fit's time was that.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 settings.register_profile("tidewheel", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("tidewheel"), derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "tidewheel")

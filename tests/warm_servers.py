@@ -49,7 +49,8 @@ class WarmServers:
     """Takes the place of `begin_process` and `end_process` of the fork server.
 
     A process is handed on when the environment is the one that it was started in, when nothing that it forked lives,
-    and when nothing it said is unread; every other is ended as ever.
+    and when nothing it said is unread; every other is ended as ever. So is the process of an environment that one test
+    made for itself: only one that comes again is worth the imports.
     """
 
     def __init__(self) -> None:
@@ -57,6 +58,7 @@ class WarmServers:
         self._end = fork_server.end_process
         self._idle: list[subprocess.Popen[bytes]] = []
         self._known: dict[int, dict[str, str]] = {}
+        self._seen: list[dict[str, str]] = []
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._home = tempfile.TemporaryDirectory(prefix="tw-warm-")
@@ -71,8 +73,13 @@ class WarmServers:
                     self._idle.remove(process)
                     if _is_quiet(process):
                         return process
-                    self._end(process)
+                    self._end_for_good(process)
                     break
+            is_lasting = environment in self._seen or not self._seen
+            if environment not in self._seen:
+                self._seen.append(environment)
+        if not is_lasting:
+            return self._begin(command)
         process = self._begin([command[0], "-c", f"import os; os.chdir({self._home.name!r}){PROGRAM}", "fork-server"])
         self._known[process.pid] = environment
         return process
@@ -80,17 +87,21 @@ class WarmServers:
     def end(self, process: subprocess.Popen[bytes]) -> None:
         if os.getpid() == self._pid and process.pid in self._known and _is_quiet(process):
             with self._lock:
-                if len(self._idle) < KEPT:
-                    self._idle.append(process)
+                self._idle.append(process)
+                if len(self._idle) <= KEPT:
                     return
-        self._known.pop(process.pid, None)
-        self._end(process)
+                process = self._idle.pop(0)
+        self._end_for_good(process)
 
     def close(self) -> None:
         """Ends what is kept."""
         while self._idle:
-            self._end(self._idle.pop())
+            self._end_for_good(self._idle.pop())
         self._home.cleanup()
+
+    def _end_for_good(self, process: subprocess.Popen[bytes]) -> None:
+        self._known.pop(process.pid, None)
+        self._end(process)
 
     @property
     def idle_pids(self) -> set[int]:
