@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from tidewheel.statistics.column_profile import HOURS, ColumnProfile, Kind
 from tidewheel.statistics.distinct_values import distinct_of_words
 from tidewheel.statistics.hashing import Hashes
 from tidewheel.statistics.moments import moments_of
+from tidewheel.statistics.scratch import scratch
 from tidewheel.statistics.text_column import count_texts, profile_texts
 
 _NARROW = 1 << 16
@@ -143,14 +145,15 @@ def _profile_whole(profile: ColumnProfile, stored: Ints, unit: float, hint: Hint
     if not is_plain:
         numbers *= unit
     found = _sketched(profile, numbers, stored.view(np.uint64), hint)
-    hours = _hours(numbers) if profile.kind == "time" else ()
+    hours = _hours(stored if is_plain else numbers) if profile.kind == "time" else ()
     return replace(found, moments=moments_of(numbers), hours=hours)
 
 
 def _profile_floats(profile: ColumnProfile, numbers: Floats, hint: Hint) -> ColumnProfile:
     others: Hashes = np.zeros(0, np.uint64)
-    finite = np.isfinite(numbers)
-    if not finite.all():
+    low, high = float(numbers.min()), float(numbers.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        finite = np.isfinite(numbers)
         odd = numbers[~finite]
         numbers = numbers[finite]
         is_nan = np.isnan(odd)
@@ -159,8 +162,10 @@ def _profile_floats(profile: ColumnProfile, numbers: Floats, hint: Hint) -> Colu
         others = np.unique(np.where(is_nan, np.nan, odd), equal_nan=True).view(np.uint64)
         if not len(numbers):
             return replace(profile, distinct=distinct_of_words(others))
-    numbers = numbers + 0.0  # the sum makes both zeros one
-    low, high = float(numbers.min()), float(numbers.max())
+        low, high = float(numbers.min()), float(numbers.max())
+    if low <= 0 <= high:
+        numbers = numbers + 0.0  # the sum makes both zeros one
+        low, high = low + 0.0, high + 0.0
     profile = replace(profile, minimum=low, maximum=high)
     whole = _as_whole(numbers, low, high)
     if whole is not None:
@@ -210,16 +215,17 @@ def _unit(type_: pa.DataType) -> float:
     return _MICROSECONDS[type_.unit] * per_second
 
 
-def _hours(numbers: Floats, counts: Ints | None = None) -> tuple[int, ...]:
+def _hours(numbers: Floats | Ints, counts: Ints | None = None) -> tuple[int, ...]:
     """Rows by hour of the week, of microseconds since 1970."""
     if max(abs(float(numbers.min())), abs(float(numbers.max()))) < 2**62:
-        hours = numbers.astype(np.int64)
-        hours //= _HOUR
+        hours = scratch(len(numbers), np.int64)
+        np.floor_divide(numbers.astype(np.int64, copy=False), _HOUR, out=hours)
     else:  # centuries that no calendar has
-        hours = (np.floor_divide(numbers, _HOUR) % HOURS).astype(np.int64)
+        hours = (np.floor_divide(numbers.astype(np.float64), _HOUR) % HOURS).astype(np.int64)
     first = int(hours.min())
     if int(hours.max()) - first < _NARROW:
-        found = np.bincount(hours - first, counts)
+        hours -= first
+        found = np.bincount(hours, counts)
         hours, counts = np.arange(first, first + len(found)), found
     week = np.bincount((hours + _MONDAY) % HOURS, counts, minlength=HOURS)
     return tuple(week.astype(np.int64).tolist())

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tidewheel.statistics.cells import Floats, Ints
+from tidewheel.statistics.scratch import scratch
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,11 @@ def moments_of(numbers: Floats, counts: Ints | None = None) -> Moments:
         mean = float(numbers.mean() if counts is None else (numbers * counts).sum() / total)
         if not math.isfinite(mean):
             mean = float((numbers / total).sum() if counts is None else (numbers * (counts / total)).sum())
-        distances = numbers - mean
+        distances: Floats = np.subtract(numbers, mean, out=scratch(len(numbers), np.float64))
         distances *= distances
-        squares = float(distances.sum() if counts is None else (distances * counts).sum())
+        if counts is not None:
+            distances *= counts
+        squares = float(distances.sum())
     return Moments(total, mean, squares)
 
 
