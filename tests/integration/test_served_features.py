@@ -17,6 +17,7 @@ import pytest
 import tidewheel
 from tidewheel.core.errors import ConflictError, DefinitionError, DeploymentError, SchemaMismatchError, StorageError
 from tidewheel.feature_store import materialize
+from tidewheel.loop import tick
 from tidewheel.pipeline import features
 from tidewheel.prediction_service.client import InferenceClient
 
@@ -365,3 +366,24 @@ def test_why_names_the_views_as_they_are_looked_up(served):
     links = [link for link in served.workspace.why("late").links if link.noun == "feature view"]
     assert [link.ref.split("@")[0] for link in links] == ["weather", "planes", "trip"]
     assert "temp_c, wind from weather" in links[0].text
+
+
+def test_a_tick_brings_the_views_of_what_it_promotes_online_beside_those_of_before(served):
+    """The last test: there is another champion after it."""
+    features_of = served.workspace.features
+    served.write(SOURCE.replace("(temp - 32) / 1.8", "temp"))
+    served.train()
+    served.workspace.models.set_state("late", 2, "approved", reason="looked at")
+    served.write(SOURCE.replace("(temp - 32) / 1.8", "temp + 1"))  # and it is declared anew once more
+    report = tick(served.workspace)
+    assert (report.promoted, report.problems) == (("late/2",), ())
+    assert sum("is brought online for late v2" in line for line in report.lines) == 3
+    assert [state.version for state in served.workspace.endpoints()] == [2]
+    kept = [name for name in features_of.online_views() if name.startswith("weather@")]
+    assert len(kept) == 2
+    served.ask(one_row(), ["after"])
+    assert tick(served.workspace).lines == ("collected 1 predictions",)
+    served.workspace.roll_back("late")
+    served.ask(one_row(), ["rolled back"])
+    rows = {row["prediction_id"]: row["inputs"] for row in served.logged()}
+    assert rows["after"]["temp_c"] == pytest.approx(rows["rolled back"]["temp_c"] * 1.8 + 32)

@@ -159,9 +159,13 @@ class _Tick:
                 self._fail(f"endpoint {desired.endpoint} does not come up: {error.what}")
 
     def _follow(self, model: str) -> None:
-        state = follow(self._stores, model)
+        state = follow(self._stores, model, prepare=self._bring_online)
         if state is not None:
             self._say(f"endpoint {state.endpoint} answers with v{state.version}")
+
+    def _bring_online(self, version: ModelVersion) -> None:
+        for result in self._workspace.features.bring_online(version):
+            self._say(f"view {result.view} is brought online for {version.model} v{version.version}")
 
     def _mirror(self) -> None:
         for line in mirror_models(self._stores):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tidewheel.core.clock import utc_now
 from tidewheel.core.errors import NotFoundError
 from tidewheel.core.identifier import new_id
@@ -107,11 +109,16 @@ def deploy(stores: Stores, model: str, endpoint: str, event: Event, *, version: 
         return local_deployment(stores).reconcile(deployment)
 
 
-def follow(stores: Stores, model: str) -> EndpointState | None:
+def follow(
+    stores: Stores, model: str, *, prepare: Callable[[ModelVersion], None] | None = None
+) -> EndpointState | None:
     """Brings a champion to its endpoint that was promoted after the endpoint's deployment was decided.
 
     A promotion and what follows from it are two decisions; this is the second one, whoever was killed between them. A
     version that was deployed by name stays until the next promotion.
+
+    Args:
+        prepare: called with the champion before it is brought there.
 
     Raises:
         DeploymentError: the server did not come up; what answered before still does.
@@ -122,6 +129,9 @@ def follow(stores: Stores, model: str) -> EndpointState | None:
         return None
     if moves[-1].recorded_at < active.recorded_at:
         return None
+    champion = registry(stores).champion(model)
+    if prepare is not None and champion is not None:
+        prepare(champion)
     return deploy(stores, model, active.endpoint, stores.events.get(moves[-1].event_id))
 
 

@@ -9,13 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tidewheel.core.errors import DefinitionError, NotFoundError, TidewheelError
+from tidewheel.core.errors import DefinitionError, DeploymentError, NotFoundError, TidewheelError
+from tidewheel.core.records import ModelVersion
 from tidewheel.pipeline import FeatureView, OnDemandView
-from tidewheel.pipeline.feature_view import OnDemandDefinition, ViewDefinition
+from tidewheel.pipeline.feature_view import OnDemandDefinition, ViewDefinition, read_definition
 from tidewheel.workspace.cause import request_event
 from tidewheel.workspace.operation import record_operation
 from tidewheel.workspace.project import Project
-from tidewheel.workspace.served_features import KEPT, kept_views, online_path
+from tidewheel.workspace.served_features import KEPT, check_online, kept_views, online_path
 from tidewheel.workspace.snapshot_artifact import snapshot_artifact
 from tidewheel.workspace.stores import Stores
 
@@ -154,6 +155,32 @@ class Features:
             if not names:
                 forget(connection, online)
         return results
+
+    def bring_online(self, version: ModelVersion) -> list[MaterializeResult]:
+        """Materializes what a version looks up and is not online by its definitions; nothing where all is.
+
+        Definitions that are declared otherwise by now come online as `NAME@DIGEST`, and what models in production look
+        up by the same name stays beside them.
+
+        Raises:
+            DeploymentError: features are online, but of types that the model does not take.
+            SchemaMismatchError: a view does not fit its table; the views before it are materialized.
+        """
+        if not version.features:
+            return []
+        try:
+            check_online(version, self._stores.artifacts.load(version.package).signature, self.online_path)
+            return []
+        except DeploymentError as error:
+            if not isinstance(error.__cause__, NotFoundError):
+                raise
+        known = self.views().values()
+        needed = [view for view in map(read_definition, version.features) if isinstance(view, ViewDefinition)]
+        names, digests = {view.name for view in needed}, {view.digest for view in needed}
+        kept = kept_views(self._stores, known, [version])
+        wanted = [view for name, view in kept.items() if name.partition(KEPT)[0] in names]
+        wanted += [view for view in known if isinstance(view, ViewDefinition) and view.digest in digests]
+        return [self._materialize(view, None) for view in wanted]
 
     def get_online(
         self,
