@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 import tidewheel
+from processes import wait_until
 from small_project import SmallProject
 from tidewheel.core.errors import DefinitionError, NotFoundError
 from tidewheel.core.records import ValidationReport
 from tidewheel.loop import tick
 from tidewheel.pipeline import reference
 from tidewheel.steps.data_validation import data_validation
+from tidewheel.workspace.cause import request_event
+from tidewheel.workspace.champions import registry
+from tidewheel.workspace.operation import record_operation
 
 pytestmark = pytest.mark.timeout(300)  # several runs, each with processes of its own
 
 PROJECT = """
+import time
+from pathlib import Path
+
 import pandas as pd
 import pandera.pandas as pa
 from sklearn.linear_model import LinearRegression
 
 from tidewheel import ValueSkew
+from tidewheel.core.records import ValidationReport
 from tidewheel.pipeline import ColumnLimit, Contract, Model, RowDetector, pipeline, reference, step, table
 from tidewheel.steps.data_validation import data_validation
 from tidewheel.steps.model_packaging import model_packaging
@@ -59,6 +69,19 @@ def training():
 @pipeline
 def checking():
     return {"report": data_validation(table("readings"), reference("readings", model="delay"), time="id").report}
+
+
+@step
+def wait(report: ValidationReport, *, gate: str) -> int:
+    Path(gate).touch()
+    while True:
+        time.sleep(0.05)
+
+
+@pipeline
+def waiting(*, gate: str):
+    report = data_validation(table("readings"), reference("readings", model="delay"), time="id").report
+    return {"waited": wait(report, gate=gate)}
 
 
 delay = Model("delay", pipeline=training, triggers=(ValueSkew(),))
@@ -162,6 +185,56 @@ def test_a_run_that_registers_nothing_has_retrained_nothing_and_what_it_saw_stil
     with project.open() as workspace:
         (signal,) = workspace.signals()
     assert (signal.is_alarm, signal.numbers["retrained_by"]) == (True, "")
+
+
+def make_champion(workspace):
+    """A version that was trained on the rows of now, as far as the facts go."""
+    stores = workspace.stores
+    snapshot = workspace.snapshots("readings")[-1]
+    stores.snapshots.put(snapshot)
+    with record_operation(stores, "adopt", {}, request_event(stores, "adopt", {})) as operation:
+        registry(stores).register(
+            "delay",
+            stores.artifacts.put({"mean": 0.0}),
+            run=operation.run,
+            metrics={},
+            parameters={},
+            snapshots=(snapshot,),
+            verdict_digest="",
+            state="approved",
+            reason="",
+            at=stores.clock.now(),
+        )
+    workspace.promote("delay", 1)
+
+
+def test_what_a_killed_run_had_seen_becomes_one_signal_however_often_collecting_it_dies(project, monkeypatch):
+    with project.open() as workspace:
+        make_champion(workspace)
+    project.add(rows(2000, shift=1.0))
+    gate = project.folder / "gate"
+    process = project.start("run", "waiting", "--gate", str(gate))
+    wait_until(gate.exists, timeout_s=200)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    with project.open() as workspace:
+        assert workspace.signals() == []
+        with monkeypatch.context() as patched:
+            patched.setattr(workspace.stores.runs, "complete", die)
+            with pytest.raises(KeyboardInterrupt):
+                workspace.settle_interrupted()
+        (seen,) = workspace.signals()
+        assert (seen.kind, seen.is_alarm, seen.numbers["retrained_by"]) == ("skew", True, "")
+        (dead,) = workspace.stores.runs.running()
+        with pytest.raises(NotFoundError):  # even a run that cannot start collects those that died before
+            workspace.submit("unknown")
+        assert workspace.run(dead.id).status == "interrupted"
+        assert workspace.settle_interrupted() == []
+        assert [one.id for one in workspace.signals()] == [seen.id]
+
+
+def die(*_arguments):
+    raise KeyboardInterrupt
 
 
 def test_schema_skew_stops_with_the_findings_as_data(project):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -13,18 +14,32 @@ from tidewheel.orchestrator.attempt import WorkerReport
 from tidewheel.orchestrator.run_lock import is_alive
 
 
-def collect_reports(run: Run, folder: Path, runs: RunStore, executions: ExecutionStore) -> Run:
+def collect_reports(
+    run: Run,
+    folder: Path,
+    runs: RunStore,
+    executions: ExecutionStore,
+    *,
+    on_end: Callable[[Run, Mapping[str, Execution]], None] | None = None,
+) -> Run:
     """Records what the workers of an interrupted run had finished, and that it was interrupted.
 
     A run that is not `running`, or whose orchestrator lives, is left as it is. Calling it twice changes nothing more.
+
+    Args:
+        on_end: called with the run as it will be recorded and with its executions, before it is: when the process dies
+            in between, the next one that collects calls it again.
     """
     if run.status != "running" or is_alive(folder):
         return run
     for execution in executions.list(run.id):
         if execution.status in ("waiting", "running"):
             executions.update(_as_reported(execution, folder))
-    now = utc_now()
-    runs.complete(run.id, "interrupted", "its orchestrator ended before the run did", now)
+    reason, now = "its orchestrator ended before the run did", utc_now()
+    if on_end is not None:
+        ended = msgspec.structs.replace(run, status="interrupted", reason=reason, ended_at=now)
+        on_end(ended, {one.node: one for one in executions.list(run.id)})
+    runs.complete(run.id, "interrupted", reason, now)
     return runs.get(run.id)
 
 

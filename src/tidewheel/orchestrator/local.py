@@ -22,6 +22,7 @@ from tidewheel.orchestrator.run_in_progress import RunInProgress, finished_run
 from tidewheel.orchestrator.run_lock import RunLock
 
 OnSuccess = Callable[[Mapping[str, Execution]], None]
+OnFailure = Callable[[Run, Mapping[str, Execution]], None]
 
 
 class LocalOrchestrator:
@@ -68,6 +69,7 @@ class LocalOrchestrator:
         listener: Listener = silent,
         on_start: Callable[[Run], None] | None = None,
         on_success: OnSuccess | None = None,
+        on_failure: OnFailure | None = None,
     ) -> Run:
         """Carries out a prepared run and records it.
 
@@ -75,6 +77,8 @@ class LocalOrchestrator:
             on_start: called when the run is recorded and nothing of it has started.
             on_success: called with the executions when all succeeded, before the run is recorded as such; what it
                 raises makes the run fail.
+            on_failure: called with the run as it will be recorded, and its executions, when not all succeeded; before
+                it is recorded, so that a process that dies in between leaves a run that is still to be collected.
 
         Raises:
             DefinitionError: an output's type has no codec; nothing was started.
@@ -93,11 +97,13 @@ class LocalOrchestrator:
                 on_start(prepared.run)
             listener(Progress(kind="run", run=prepared.run, total=len(prepared.plan.nodes)))
             try:
-                return self._carry_out(prepared, listener, on_success)
+                return self._carry_out(prepared, listener, on_success, on_failure)
             finally:
                 self._workers.close()
 
-    def _carry_out(self, prepared: PreparedRun, listener: Listener, on_success: OnSuccess | None) -> Run:
+    def _carry_out(
+        self, prepared: PreparedRun, listener: Listener, on_success: OnSuccess | None, on_failure: OnFailure | None
+    ) -> Run:
         progress = RunInProgress(
             prepared,
             executions=self._executions,
@@ -115,6 +121,12 @@ class LocalOrchestrator:
                 on_success(progress.executions)
             except Exception as error:
                 self._complete(prepared.run, "failed", f"{type(error).__name__}: {error}", listener)
+                raise
+        elif on_failure is not None:
+            try:
+                on_failure(finished_run(prepared.run, status, reason), progress.executions)
+            except Exception:
+                self._complete(prepared.run, status, reason, listener)
                 raise
         return self._complete(prepared.run, status, reason, listener)
 

@@ -6,10 +6,10 @@ import os
 import signal
 import time
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
-from tidewheel.core.errors import ParameterError, RunError
+from tidewheel.core.errors import ArtifactCorruptError, ArtifactMissingError, ParameterError, RunError
 from tidewheel.core.records import Event, Evidence, Execution, Run
 from tidewheel.orchestrator import (
     ForkServer,
@@ -57,7 +57,7 @@ class Running:
         is_debug: bool = False,
         reuses_results: bool = True,
     ) -> Run:
-        """Runs a pipeline to its end; models that it makes are registered.
+        """Runs a pipeline to its end; models that it makes are registered. Runs that died before are collected first.
 
         Args:
             event: the cause; without one, whoever calls asks for it.
@@ -66,6 +66,7 @@ class Running:
         Raises:
             TidewheelError: the definition or a parameter is wrong; then no run was recorded.
         """
+        self._settle()
         event = event or request_event(self._stores, pipeline, parameters)
         with closing(ForkServer(WORKER_MODULE)) as server:
             try:
@@ -100,16 +101,13 @@ class Running:
             width=1 if is_debug else self._stores.config.run.workers,
             is_cancellable=not is_debug,
         )
-        run = orchestrator.run(
+        return orchestrator.run(
             prepared,
             listener=listener,
             on_start=lambda started: self._stores.events.attach_run(started.event_id, started.id),
             on_success=register,
+            on_failure=self._record_seen,
         )
-        if run.status != "succeeded":  # what was seen before it failed is true all the same
-            executions = {one.node: one for one in self._stores.executions.list(run.id)}
-            record_skew(self._stores, declared.models, run, executions)
-        return run
 
     def resume(self, run_id: str, *, listener: Listener = silent) -> Run:
         """Runs the pipeline of an earlier run again with its parameters and snapshots, and today's sources.
@@ -154,9 +152,23 @@ class Running:
         return self.collect(self._stores.runs.get(run.id))
 
     def collect(self, run: Run) -> Run:
-        """Puts the record of a run right whose orchestrator died; any other stays as it is."""
+        """Puts the record of a run right whose orchestrator died; any other stays as it is.
+
+        What its steps had seen of values becomes signals, once, however often a collection dies and is repeated.
+        """
         folder = self._stores.folder / "runs" / run.id
-        return collect_reports(run, folder, self._stores.runs, self._stores.executions)
+        return collect_reports(run, folder, self._stores.runs, self._stores.executions, on_end=self._record_seen)
+
+    def _settle(self) -> None:
+        """Collects this machine's dead runs: whether those of others live, only their folders tell."""
+        for run in self._stores.runs.running():
+            if run.host == os.uname().nodename:
+                self.collect(run)
+
+    def _record_seen(self, run: Run, executions: Mapping[str, Execution]) -> None:
+        """What was seen before a run failed is true all the same; a report that is lost says nothing."""
+        with suppress(ArtifactMissingError, ArtifactCorruptError):
+            record_skew(self._stores, {}, run, executions)
 
     def explain_rerun(self, run_id: str, node: str) -> list[str]:
         """Why a step of a run was carried out and not taken from an earlier run, in words.
