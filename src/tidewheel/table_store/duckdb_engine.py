@@ -191,6 +191,19 @@ def _create_view(
     if schema:
         connection.execute(f"create schema if not exists {_quoted(schema)}")
         qualified = f"{_quoted(schema)}.{qualified}"
+    _create_view_as(connection, name, qualified, reference, tree, position)
+    if schema:  # `"quarantine.flights"`, in quotes as a whole, is one name to DuckDB
+        connection.execute(f"create view {_quoted(name)} as select * from {qualified}")
+
+
+def _create_view_as(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    qualified: str,
+    reference: TableReference,
+    tree: dict[str, Any],
+    position: str,
+) -> None:
     columns = pa.ipc.read_schema(pa.py_buffer(reference.schema))
     if reference.is_direct and reference.files:
         names = ", ".join(_quoted(column) for column in columns.names)
@@ -248,7 +261,9 @@ def _translated(error: duckdb.Error, query: str, references: Mapping[str, TableR
         return ParameterError(
             "the query reaches outside its tables", where=where, next_step="name tables only; ingest files first"
         )
-    return ParameterError(what, where=where, next_step="correct the query or its parameters")
+    deep = next((name for name in references if name.count(".") > 1), None)  # three parts are a catalog's to DuckDB
+    next_step = f'write "{deep}" in double quotes' if deep else "correct the query or its parameters"
+    return ParameterError(what, where=where, next_step=next_step)
 
 
 def _plain(table: pa.Table) -> pa.Table:

@@ -31,7 +31,7 @@ def parse_select(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str,
         raise ParameterError(
             what.partition(": ")[2] or what,
             where=f"query, line {place}" if place else f"query: {short(query)}",
-            next_step="correct the query",
+            next_step="correct the query; a name of more than letters, digits and _ goes in double quotes",
         ) from None
     rows = connection.execute("select json_serialize_sql(?)", [query]).fetchall() if count == 1 else []
     tree: dict[str, Any] = msgspec.json.decode(rows[0][0]) if rows else {"error": True}

@@ -35,7 +35,22 @@ def test_names_are_matched_without_case(references):
 
 def test_a_table_of_another_namespace_is_named_with_a_dot(references):
     renamed = {"lake.flights": references["flights"]}
-    assert run_sql("select count(*) n from lake.flights", renamed)["n"].to_pylist() == [3]
+    for spelled in ("lake.flights", '"lake"."flights"', '"lake.flights"', '"Lake.Flights"'):
+        assert run_sql(f"select count(*) n from {spelled}", renamed)["n"].to_pylist() == [3]
+    joined = 'select count(*) n from lake.flights a join "lake.flights" b using (delay)'
+    assert run_sql(joined, renamed)["n"].to_pylist() == [3]
+
+
+def test_names_that_sql_takes_for_something_else_go_in_quotes_and_the_error_says_so(references):
+    odd = {"late-flights": references["flights"], "lake.eu.flights": references["flights"]}
+    for name in odd:
+        assert run_sql(f'select count(*) n from "{name}"', odd)["n"].to_pylist() == [3]
+    with pytest.raises(ParameterError, match='syntax error at or near "-"') as caught:
+        run_sql("select * from late-flights", odd)
+    assert "goes in double quotes" in str(caught.value)
+    with pytest.raises(ParameterError) as caught:
+        run_sql("select * from lake.eu.flights", odd)
+    assert caught.value.next_step == 'write "lake.eu.flights" in double quotes'
 
 
 def test_times_are_utc_whatever_the_machine_says(references, monkeypatch):
