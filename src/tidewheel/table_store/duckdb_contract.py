@@ -30,6 +30,7 @@ from tidewheel.table_store.contract_sql import (
     same_key,
     violation,
 )
+from tidewheel.table_store.duckdb_contract_failure import failure_of_rule
 from tidewheel.table_store.duckdb_engine import configuration, confine, parquet, told
 from tidewheel.table_store.table_reference import TableReference
 
@@ -84,9 +85,14 @@ class ContractAudit:
         self.row_count = 0
 
     def check(self) -> list[ContractFinding]:
-        """Every way in which rows and columns are not as the contract says, in its order."""
+        """Every way in which rows and columns are not as the contract says, in its order.
+
+        Raises:
+            ParameterError: a rule cannot be evaluated on the values that are there; it is named.
+            SchemaMismatchError: a rule's condition names a column that is not there.
+        """
         rules = [rule for rule in self._rules if rule.kind != "python"]
-        (measured,) = self._connection.sql(self.query(rules)).fetchall()
+        measured = self._measured(rules)
         self.row_count = measured[0]
         values = dict(zip((rule.name for rule in rules), measured[1:], strict=True))
         slow = self._slow.column("rule").to_pylist()
@@ -101,6 +107,16 @@ class ContractAudit:
             if found is not None:
                 findings.append(found)
         return findings
+
+    def _measured(self, rules: Sequence[ContractRule]) -> tuple[Any, ...]:
+        try:
+            (measured,) = self._connection.sql(self.query(rules)).fetchall()
+        except duckdb.Error:
+            failure = failure_of_rule(self._connection, self._contract.table, rules, self._schema, self.query)
+            if failure is None:
+                raise
+            raise failure from None
+        return tuple(measured)
 
     def query(self, rules: Sequence[ContractRule]) -> str:
         """The one query: the number of rows, then one number for each rule."""

@@ -1,4 +1,4 @@
-"""Keys are counted as bits or as hashes, whichever is cheaper: the number of repeated ones is the same."""
+"""Keys are counted as bits or as hashes, whichever is cheaper; a rule that cannot be evaluated is named."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tidewheel.core.errors import ParameterError, SchemaMismatchError
 from tidewheel.core.records import ContractRule, TableContract
 from tidewheel.table_store.duckdb_contract import open_audit
 
@@ -42,3 +43,40 @@ def test_numbered_rows_are_counted_as_bits_and_scattered_or_other_keys_are_not(t
     assert repeated([1, 2_000_000, 2_000_000], type_) == (1, False)
     assert repeated([1.5, 2.5, 2.5], pa.float64()) == (1, False)
     assert repeated(["a", "b", "b"], pa.string()) == (1, False)
+
+
+ROWS = pa.table({"code": ["1", "x2"], "flies": [1, 2], "day": ["2013-02-30", "2013-01-01"]})
+RULES = (
+    ContractRule(name="flies.range", kind="range", column="flies", arguments={"min": 0}),
+    ContractRule(name="code.known", kind="sql", arguments={"sql": "cast(code as integer) > flies"}),
+    ContractRule(name="flies.domain", kind="domain", column="flies", arguments={"values": [1, 2]}),
+)
+
+
+def refused(*rules):
+    with (
+        pytest.raises((ParameterError, SchemaMismatchError)) as caught,
+        open_audit(TableContract(table="flights", rules=rules), ROWS, at=AT, threads=1) as audit,
+    ):
+        audit.check()
+    return caught.value
+
+
+def test_a_rule_that_fails_on_a_value_is_named_with_table_columns_and_the_next_step():
+    error = refused(*RULES)
+    assert error.what.startswith(
+        "rule 'code.known' of table 'flights' cannot be checked on columns 'code', 'flies': Could not convert string"
+    )
+    assert error.where == "contract of table 'flights', rule 'code.known': cast(code as integer) > flies"
+    assert "try_cast" in error.next_step
+    unlike = ContractRule(name="code.range", kind="range", column="code", arguments={"min": 3})
+    assert "rule 'code.range' of table 'flights' cannot be checked on column 'code'" in refused(unlike).what
+    late = ContractRule(name="late", kind="sql", arguments={"sql": "day::date < date '2014-01-01'"})
+    assert "rule 'late' of table 'flights' cannot be checked on column 'day'" in refused(RULES[0], late).what
+
+
+def test_a_rule_about_a_column_that_is_not_there_is_named():
+    error = refused(RULES[0], ContractRule(name="lands", kind="sql", arguments={"sql": "flys > 0"}))
+    assert isinstance(error, SchemaMismatchError)
+    assert error.what == "rule 'lands' needs column 'flys', which table 'flights' does not have"
+    assert "flies" in error.next_step
