@@ -321,7 +321,10 @@ def _policy_problems(contract: Contract, rules: list[ContractRule]) -> list[str]
 def _profile_policies(
     contract: Contract, columns: Sequence[ContractColumn], rules: Sequence[ContractRule], problems: list[str]
 ) -> dict[str, ProfilePolicy]:
-    """By column; a key's numbers only ever grow, so it is left out. Nothing when no column is looked at."""
+    """By column; a key's numbers only ever grow, so it is left out. Nothing when all is off and no column has an entry.
+
+    A column's own entry is kept where `*` turns the rest off: data validation looks at all columns but those.
+    """
     declared, known = contract.profile_policies, [column.name for column in columns]
     if known:
         problems += [
@@ -331,7 +334,7 @@ def _profile_policies(
         ]
     keys = {rule.column: None for rule in rules if rule.kind == "unique" and rule.column}
     found: dict[str, ProfilePolicy] = {**keys, **declared}
-    return dict(sorted(found.items())) if any(found.values()) else {}
+    return dict(sorted(found.items())) if any(found.values()) or declared.keys() - {"*"} else {}
 
 
 def _can_clip(rule: ContractRule) -> bool:

@@ -43,7 +43,7 @@ class ProfileAudit:
             rows: what is about to be published.
             contract: says what is looked at, and what then happens.
         """
-        if not contract.profile:
+        if not any(contract.profile.values()):
             return []
         profile = self._look(rows)
         parts = self._before(contract.table)

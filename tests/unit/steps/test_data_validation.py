@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -18,9 +19,10 @@ from tidewheel.core.records import (
     ReferenceSource,
     TableContract,
 )
-from tidewheel.pipeline import ColumnLimit, RowDetector
+from tidewheel.pipeline import ColumnLimit, Contract, RowDetector
 from tidewheel.statistics.profile_pass import profile_table
 from tidewheel.steps.data_validation import data_validation
+from tidewheel.steps.pandera_contract import translate
 from tidewheel.steps.reference import Reference
 from tidewheel.table_store import PyIcebergTableStore
 
@@ -94,6 +96,25 @@ def test_a_key_is_not_judged_also_where_batches_are_not_profiled(against):
     report, _ = data_validation(numbers(seed=1), against(numbers(), rules=[key]), ignore=("month",))
     assert {column.column: column.exemption for column in report.skew.columns}["at"] == "ignored"
     assert not report.skew.moved
+
+
+@pytest.mark.parametrize(
+    ("profile", "ignored"),
+    [
+        ({"*": None, "month": None}, {"at", "month"}),  # the ingests' comparison is off, the column's entry is not
+        ({"*": None, "month": "stop"}, {"at"}),
+        ({"*": "stop", "month": None}, {"at", "month"}),
+        ({"*": None, "month": None, "at": "flag"}, {"month"}),
+        ({"*": None}, {"at"}),
+        (None, {"at"}),
+    ],
+)
+def test_a_column_s_own_entry_wins_over_that_of_all_others(against, profile, ignored):
+    past = numbers()
+    declared = translate(Contract("t", unique=["at"], profile=profile))
+    reference = replace(against(past), contract=declared)
+    report, _ = data_validation(numbers(seed=1), reference)
+    assert {column.column for column in report.skew.columns if column.exemption == "ignored"} == ignored
 
 
 def test_only_newer_rows_are_compared_so_that_old_ones_hide_nothing(against):

@@ -92,6 +92,14 @@ def test_what_has_moved_is_told_as_a_warning_with_numbers_and_the_rows_are_publi
     assert place.store.snapshot("t").row_count == 4_000
 
 
+def test_a_column_s_own_entry_wins_over_that_of_all_others(place):
+    place.ingest(rows())
+    assert place.moved(rows(2, first=2_000, shift=30.0), profile={"*": None, "carrier": None}) == {}
+    assert len(place.profiles) == 1, "who does not compare does not pay for a profile"
+    flagged = {"*": None, "delay": "flag"}
+    assert place.moved(rows(3, first=4_000, shift=60.0), profile=flagged).keys() == {"delay.profile"}
+
+
 def test_a_policy_is_that_of_the_column_or_of_all(place):
     place.ingest(rows())
     assert place.moved(rows(2, first=2_000, shift=30.0), profile={"delay": None}) == {}
@@ -150,4 +158,6 @@ def test_what_is_compared_is_a_part_of_the_contract():
     schema = pa.DataFrameSchema(COLUMNS)
     assert translate(Contract("t", schema)).profile == {"*": "flag", "id": None}
     assert translate(Contract("t", schema, profile=None)).profile == {}
+    off = translate(Contract("t", schema, profile={"*": None, "carrier": None})).profile
+    assert off == {"*": None, "carrier": None, "id": None}  # data validation asks for the entries of columns
     assert translate(Contract("t", schema, profile="stop")).digest != translate(Contract("t", schema)).digest

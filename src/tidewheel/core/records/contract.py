@@ -70,7 +70,7 @@ class TableContract(Record, frozen=True, kw_only=True):
         is_strict: whether columns of the table that are not among these are refused too.
         rules: in the order in which they are reported.
         profile: what happens when a column's distribution has moved away from that of the batches before, by column,
-            `*` for those without an entry; empty when batches are not compared.
+            `*` for those without an entry; empty, or without any reaction, when batches are not compared.
         digest: of all this; two contracts that expect the same have the same.
         module: the project's module that declares it, and `name` there.
     """
