@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
 from tidewheel.core.errors import ParameterError, SchemaMismatchError, suggest
-from tidewheel.feature_store.expression_functions import TYPES, apply, cast, normal
+from tidewheel.feature_store.expression_functions import TYPES, apply, as_type, cast, normal
 from tidewheel.feature_store.expression_syntax import Call, Cast, Column, Literal, Node, columns_of, parse
 from tidewheel.pipeline.feature_view import OnDemandDefinition
+
+Evaluation = Callable[[Mapping[str, Any]], Any]
 
 
 class Expression:
@@ -26,8 +29,9 @@ class Expression:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._tree = parse(text)
-        self.columns = columns_of(self._tree)
+        tree = parse(text)
+        self.columns = columns_of(tree)
+        self._evaluation = _compiled(tree)
 
     def evaluate(self, columns: Mapping[str, Any], rows: int) -> Any:
         """Its values for rows of normal columns, see `expression_functions.normal`.
@@ -36,7 +40,7 @@ class Expression:
             ParameterError: a name is not among the columns, or a function does not take what it is given.
         """
         try:
-            found = _evaluate(self._tree, columns)
+            found = self._evaluation(columns)
         except pa.ArrowInvalid as error:
             raise ParameterError(str(error).splitlines()[0], where=f"expression {self.text!r}") from None
         except ParameterError as error:
@@ -85,20 +89,28 @@ class OnDemand:
             value = normal(column)
             if value.type != TYPES[kind] and (value.type, TYPES[kind]) != (pa.int64(), pa.float64()):
                 raise TypeError(str(value.type))
-            return value.cast(TYPES[kind])
+            return as_type(value, TYPES[kind])
         except (TypeError, pa.ArrowInvalid) as error:
             raise SchemaMismatchError(f"input {name!r} is declared as {kind}, but is {error}", where=where) from None
 
 
-def _evaluate(tree: Node, columns: Mapping[str, Any]) -> Any:
+def _compiled(tree: Node) -> Evaluation:
+    """The tree as one function of the columns: what is the same for all requests is done here, once."""
     match tree:
         case Literal(value):
-            return pa.scalar(value, pa.int64()) if type(value) is int else pa.scalar(value)
+            literal = pa.scalar(value, pa.int64()) if type(value) is int else pa.scalar(value)
+            return lambda columns: literal
         case Column(name):
-            if name not in columns:
-                raise ParameterError(f"{name!r} is no input or feature", next_step=suggest(name, columns, "name"))
-            return columns[name]
+            return partial(_column, name)
         case Cast(value, type_name):
-            return cast(_evaluate(value, columns), type_name)
+            inner = _compiled(value)
+            return lambda columns: cast(inner(columns), type_name)
         case Call(name, arguments):
-            return apply(name, [_evaluate(argument, columns) for argument in arguments])
+            parts = tuple(map(_compiled, arguments))
+            return lambda columns: apply(name, [part(columns) for part in parts])
+
+
+def _column(name: str, columns: Mapping[str, Any]) -> Any:
+    if name not in columns:
+        raise ParameterError(f"{name!r} is no input or feature", next_step=suggest(name, columns, "name"))
+    return columns[name]

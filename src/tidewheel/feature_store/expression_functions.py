@@ -7,6 +7,7 @@ the same code however long the array is, so that a column and a single request g
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pyarrow as pa
@@ -25,7 +26,10 @@ TYPES = {
     "boolean": pa.bool_(),
     "timestamptz": pa.timestamp("us", tz="UTC"),
 }
+_ZERO = pa.scalar(0.0)
+_NO_NUMBER = pa.scalar(None, pa.float64())
 _SYNONYMS = {"int": "bigint", "integer": "bigint", "float": "double", "varchar": "text", "bool": "boolean"}
+_FIVE = frozenset(TYPES.values())
 
 
 def normal(value: Value) -> Value:
@@ -35,6 +39,8 @@ def normal(value: Value) -> Value:
         TypeError: it is of none of them.
     """
     kind = value.type
+    if kind in _FIVE:
+        return value
     if pt.is_dictionary(kind):
         return normal(value.cast(kind.value_type))
     if pt.is_timestamp(kind) and kind.tz:
@@ -46,7 +52,7 @@ def normal(value: Value) -> Value:
         (lambda one: pt.is_string(one) or pt.is_large_string(one) or pt.is_string_view(one), "text"),
     ):
         if holds(kind):
-            return value if kind == TYPES[name] else value.cast(TYPES[name])
+            return value.cast(TYPES[name])
     raise TypeError(str(kind))
 
 
@@ -62,7 +68,12 @@ def cast(value: Value, type_name: str) -> Value:
         raise ParameterError(f"{type_name!r} is no type", next_step=f"there are {', '.join(TYPES)}")
     if pt.is_floating(value.type) and name == "bigint":
         value = pc.round(value, round_mode="half_to_even")
-    return value.cast(TYPES[name])
+    return as_type(value, TYPES[name])
+
+
+def as_type(value: Value, type_: pa.DataType) -> Value:
+    """A value cast to a type; itself where it has it, since a cast takes as long as most functions of one row."""
+    return value if value.type == type_ else value.cast(type_)
 
 
 def unified(values: list[Value]) -> list[Value]:
@@ -77,7 +88,7 @@ def unified(values: list[Value]) -> list[Value]:
     if len(kinds) > 1:
         raise TypeError(" and ".join(sorted(map(str, kinds))))
     target = kinds.pop() if kinds else pa.float64()
-    return [value if value.type == target else value.cast(target) for value in values]
+    return [as_type(value, target) for value in values]
 
 
 def apply(name: str, values: list[Value]) -> Value:
@@ -106,7 +117,7 @@ def _numeric(function: Callable[..., Value]) -> Callable[..., Value]:
 
 def _real(function: Callable[..., Value]) -> Callable[..., Value]:
     def compute(*values: Value) -> Value:
-        return function(*(_number(value).cast(pa.float64()) for value in values))
+        return function(*(as_type(_number(value), TYPES["double"]) for value in values))
 
     return compute
 
@@ -122,7 +133,7 @@ def _number(value: Value) -> Value:
 def _of_text(function: Callable[[Value], Value]) -> Callable[[Value], Value]:
     def compute(value: Value) -> Value:
         found = function(value.cast(pa.string()) if pt.is_null(value.type) else value)
-        return found.cast(pa.int64()) if pt.is_integer(found.type) else found
+        return as_type(found, TYPES["bigint"]) if pt.is_integer(found.type) else found
 
     return compute
 
@@ -149,8 +160,9 @@ def _remainder(left: Value, right: Value) -> Value:
 
 
 def _quotient(left: Value, right: Value) -> Value:
-    divisor = pc.if_else(pc.equal(right, 0.0), pa.scalar(None, pa.float64()), right)
-    return pc.divide(left, divisor)
+    if isinstance(right, pa.Scalar):
+        return pc.divide(left, right if right.as_py() else _NO_NUMBER)
+    return pc.divide(left, pc.if_else(pc.equal(right, _ZERO), _NO_NUMBER, right))
 
 
 def _case(*parts: Value) -> Value:
@@ -158,7 +170,7 @@ def _case(*parts: Value) -> Value:
     values = unified([*parts[1:-1:2], rest])
     result = values[-1]
     for condition, value in zip(reversed(parts[:-1:2]), reversed(values[:-1]), strict=True):
-        is_met = pc.fill_null(condition.cast(pa.bool_()), fill_value=False)
+        is_met = pc.fill_null(as_type(condition, TYPES["boolean"]), fill_value=False)
         result = pc.if_else(is_met, value, result)
     return result
 
@@ -173,9 +185,14 @@ def _part(function: Callable[[Value], Value]) -> Callable[..., Value]:
     def compute(*arguments: Value) -> Value:
         """Of a time, in UTC or in the zone that stands before it."""
         zone, moment = ("UTC", arguments[0]) if len(arguments) == 1 else (arguments[0].as_py(), arguments[1])
-        return function(moment.cast(pa.timestamp("us", tz=zone))).cast(pa.int64())
+        return as_type(function(as_type(moment, _clock(zone))), TYPES["bigint"])
 
     return compute
+
+
+@cache
+def _clock(zone: str) -> pa.DataType:
+    return pa.timestamp("us", tz=zone)
 
 
 def _epoch(moment: Value) -> Value:

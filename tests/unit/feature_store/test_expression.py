@@ -83,6 +83,18 @@ def test_what_a_library_computes_has_the_same_bits_in_any_company(values):
         assert bits(whole) == bits([expression.evaluate({"x": pa.array([one])}, 1).to_pylist()[0] for one in values])
 
 
+@pytest.mark.parametrize("divisor", [2.5, 0.0, -0.0, math.nan, math.inf, None])
+def test_a_divisor_that_stands_in_the_expression_gives_the_bits_of_one_in_a_column(divisor):
+    values = pa.array([1.0, 0.0, -3.0, math.nan, None])
+    text = "null" if divisor is None else f"cast('{divisor}' as double)"
+    column = pa.array([divisor] * len(values), pa.float64())
+    found = [
+        Expression(one).evaluate({"x": values, "y": column}, len(values)).to_pylist()
+        for one in (f"x / {text}", "x / y")
+    ]
+    assert bits(found[0]) == bits(found[1])
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [
