@@ -10,7 +10,15 @@ from typing import BinaryIO
 
 from tidewheel.core.errors import UnreadableFileError
 
-ALLOWED = {"package.json", "examples.json", "parity.json", "sbom.json", "model.onnx", "model.skops"}
+ALLOWED = {
+    "package.json",
+    "examples.json",
+    "parity.json",
+    "sbom.json",
+    "model.onnx",
+    "model.skops",
+    "model.xgboost.json",
+}
 MAXIMUM_BYTES = 2 << 30
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 

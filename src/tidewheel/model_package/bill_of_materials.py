@@ -21,8 +21,12 @@ _DISTRIBUTIONS = {
     "sklearn": ("scikit-learn",),
     "xgboost": ("xgboost", "xgboost-cpu"),
 }
-_SERVING = {"onnx": ("numpy", "onnxruntime"), "sklearn": ("numpy", "pandas", "scikit-learn", "skops")}
-_CONVERTING = {"onnx": ("onnx", "skl2onnx"), "sklearn": ()}
+_SERVING = {
+    "onnx": ("numpy", "onnxruntime"),
+    "sklearn": ("numpy", "pandas", "scikit-learn", "skops"),
+    "xgboost": ("numpy", "pandas", "xgboost", "xgboost-cpu"),
+}
+_CONVERTING = {"onnx": ("onnx", "skl2onnx"), "sklearn": (), "xgboost": ()}
 
 
 def write_bill(files: Mapping[str, bytes], model: Any, runtime: str) -> bytes:
@@ -31,7 +35,7 @@ def write_bill(files: Mapping[str, bytes], model: Any, runtime: str) -> bytes:
     Args:
         files: the model's files by name.
         model: the fitted estimator, whose libraries are named.
-        runtime: what answers, `onnx` or `sklearn`; what it needs has scope `required`, the rest `excluded`.
+        runtime: what answers, `onnx`, `sklearn` or `xgboost`; what it needs has scope `required`, the rest `excluded`.
     """
     made_by = {name for top in _tops(model) for name in _DISTRIBUTIONS.get(top, ())}
     needed = _closure({*_SERVING[runtime], *(made_by if runtime == "sklearn" else ())})

@@ -19,6 +19,7 @@ MEMORY_BYTES = 8 << 30
 """Of addresses, which libraries reserve more of than they use: twice what ONNX Runtime may hold for its tensors."""
 
 _WARM, _ASKED = 20, 400
+_TWINS = {"xgboost": ("xgboost-cpu",), "xgboost-cpu": ("xgboost",)}
 
 
 def measure(path: Path) -> dict[str, Any]:
@@ -57,7 +58,9 @@ def measure(path: Path) -> dict[str, Any]:
         "size_mb": path.stat().st_size / 1e6,
         "difference": float(difference),
         "tolerance": package.parity.tolerance,
-        "libraries": {name: [made, _installed(name)] for name, made in sorted(package.manifest.libraries.items())},
+        "libraries": {
+            name: [made, installed_version(name)] for name, made in sorted(package.manifest.libraries.items())
+        },
         "python": platform.python_version(),
     }
 
@@ -81,11 +84,14 @@ def _bound_memory(limit: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def _installed(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+def installed_version(name: str) -> str | None:
+    """The version of a distribution here, or of another one of the same library; None where there is none."""
+    for one in (name, *_TWINS.get(name, ())):
+        try:
+            return importlib.metadata.version(one)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return None
 
 
 def main(arguments: list[str]) -> int:

@@ -54,11 +54,16 @@ def answers_of(model: Any, frame: Any, signature: Signature) -> dict[str, np.nda
             f"{type(model).__name__} gives no probabilities", next_step="wrap it into CalibratedClassifierCV"
         )
     said = np.asarray(model.predict(frame) if is_booster else model.predict_proba(frame), dtype=np.float64)
+    return labelled(said[:, 1] if signature.task == "binary" and not is_booster else said, signature)
+
+
+def labelled(said: np.ndarray, signature: Signature) -> dict[str, np.ndarray]:
+    """Predictions, or probabilities with the label that they give: of two classes those of the second, [rows]."""
+    if signature.task == "regression":
+        return {"prediction": said}
     classes = np.array(signature.classes, dtype=object if isinstance(signature.classes[0], str) else np.int64)
-    if signature.task == "binary":
-        said = said if is_booster else said[:, 1]
-        return {"label": classes[(said > 0.5).astype(int)], "probability": said}
-    return {"label": classes[said.argmax(axis=1)], "probability": said}
+    index = (said > 0.5).astype(int) if signature.task == "binary" else said.argmax(axis=1)
+    return {"label": classes[index], "probability": said}
 
 
 def frame_of(signature: Signature, columns: Mapping[str, Any]) -> Any:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 CODEC = "package/1"
 
-RuntimeName = Literal["onnx", "sklearn"]
+RuntimeName = Literal["onnx", "sklearn", "xgboost"]
 
 
 class PackageModel(Protocol):
@@ -157,6 +157,10 @@ class Package:
             from tidewheel.model_package.onnxruntime_model import OnnxModel
 
             return OnnxModel(self.files["model.onnx"], self.signature, threads=threads)
+        if self.runtime == "xgboost":
+            from tidewheel.model_package.xgboost_native import open_xgboost
+
+            return open_xgboost(self.files, self.signature, threads=threads)
         from tidewheel.model_package.native_model import open_native
 
         return open_native(self.files, self.signature)

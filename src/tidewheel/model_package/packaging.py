@@ -14,14 +14,18 @@ from tidewheel.model_package.bill_of_materials import write_bill
 from tidewheel.model_package.comparison import Comparison
 from tidewheel.model_package.conversion import Converter
 from tidewheel.model_package.forest_conversion import ForestConverter
+from tidewheel.model_package.measurement import installed_version
 from tidewheel.model_package.native_model import frame_of, open_native, write_native
 from tidewheel.model_package.onnxruntime_model import OnnxModel
 from tidewheel.model_package.original_model import OriginalModel
-from tidewheel.model_package.package import Examples, Manifest, Package, RuntimeName
+from tidewheel.model_package.package import Examples, Manifest, Package, PackageModel, RuntimeName
 from tidewheel.model_package.parity import ParityReport
 from tidewheel.model_package.pipeline_conversion import PipelineConverter
 from tidewheel.model_package.signature import Signature, columns_of, infer_signature
 from tidewheel.model_package.skl2onnx_conversion import Skl2onnxConverter
+from tidewheel.model_package.xgboost_forest import is_xgboost
+from tidewheel.model_package.xgboost_native import FILE as XGBOOST_FILE
+from tidewheel.model_package.xgboost_native import open_xgboost, write_xgboost
 
 CONVERTERS: tuple[Converter, ...] = (ForestConverter(), PipelineConverter(), Skl2onnxConverter())
 
@@ -57,7 +61,7 @@ def package_model(
         tolerance: the largest difference of any number that counts as equal; see `largest_difference`.
         example_count: rows kept with their answers.
         converters: asked in turn for an ONNX form; the first that answers as the model does is taken.
-        to_native: makes the skops file of a model without an exact ONNX form.
+        to_native: makes the skops file of a model without an exact ONNX form; XGBoost's has its own.
 
     Raises:
         ConversionError: the model has neither an exact ONNX form nor a safe native one, is not fitted, or the sample is
@@ -113,13 +117,19 @@ def _kept(original: OriginalModel, comparison: Comparison, to_native: Callable[[
     """The native form, held against the model's answers to the sample as it was given."""
     reason = "; ".join(original.reasons) or f"{type(original.model).__name__} has no exact form in ONNX here"
     signature = infer_signature(original.rows, *original.task())
-    files = {"model.skops": to_native(original.model)}
+    runtime: RuntimeName = "xgboost" if is_xgboost(original.model) else "sklearn"
     try:
-        parity = comparison.of_native(open_native(files, signature), signature)
+        if runtime == "xgboost":
+            files = {XGBOOST_FILE: write_xgboost(original.model, signature)}
+            form: PackageModel = open_xgboost(files, signature)
+        else:
+            files = {"model.skops": to_native(original.model)}
+            form = open_native(files, signature)
+        parity = comparison.of_native(form, signature)
     except (SchemaMismatchError, UnreadableFileError) as error:
         raise ConversionError(f"the native form cannot answer the sample: {error.what}") from error
     _check(parity, "native", next_step="train on columns of numbers, text, or categories of text")
-    return _Form("sklearn", signature, files, parity, reason=reason)
+    return _Form(runtime, signature, files, parity, reason=reason)
 
 
 def _check(parity: ParityReport, name: str, next_step: str = "") -> None:
@@ -132,5 +142,7 @@ def _check(parity: ParityReport, name: str, next_step: str = "") -> None:
 
 
 def _libraries(runtime: RuntimeName) -> dict[str, str]:
+    if runtime == "xgboost":
+        return {"xgboost": str(installed_version("xgboost"))}
     names = ("onnx", "onnxruntime") if runtime == "onnx" else ("scikit-learn", "lightgbm", "skops")
     return {name: importlib.metadata.version(name) for name in names}
