@@ -139,7 +139,8 @@ def test_a_model_whose_versions_are_all_deleted_is_told_and_no_traceback(life):
         at=first.at,
     )
     life.tell("models", "delete", "gone", "1", "--reason", "worse")
-    assert "all deleted" in life.tell("models", "show", "gone", code=3)
+    for command in ("show", "card", "verify"):
+        assert "all deleted" in life.tell("models", command, "gone", code=3)
     assert life.json("models", "show", "gone", "1")["version"]["state"] == "deleted"
 
 

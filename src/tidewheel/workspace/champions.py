@@ -52,6 +52,27 @@ def promote(
     return promoted
 
 
+def chosen_version(stores: Stores, model: str, version: int | None) -> ModelVersion:
+    """The version that is meant: the one named, else the champion, before the first one the newest.
+
+    Raises:
+        NotFoundError: there is no such model or version, or all its versions are deleted.
+    """
+    if version is not None:
+        return stores.models.get(model, version)
+    champion = registry(stores).champion(model)
+    if champion is not None:
+        return champion
+    versions = stores.models.list(model)
+    if not versions:
+        raise NotFoundError("model", model, known=stores.models.models())
+    newest = next((one for one in versions if one.state != "deleted"), None)
+    if newest is None:
+        told = f"its versions are all deleted; name one to see what is known of it: `tidewheel models {model}`"
+        raise NotFoundError("version", "newest", where=f"model {model!r}", next_step=told)
+    return newest
+
+
 def cause_of(stores: Stores, version: ModelVersion) -> Event:
     """The event behind a version's present state: of the run that judged it last.
 

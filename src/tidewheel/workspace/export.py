@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tidewheel.core.records import Event
 from tidewheel.deployment.edge_bundle import EdgeBundle, write_edge_bundle
+from tidewheel.workspace.champions import chosen_version
 from tidewheel.workspace.operation import record_operation
-from tidewheel.workspace.package_proof import chosen_version
 from tidewheel.workspace.stores import Stores
 
 

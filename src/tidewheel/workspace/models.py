@@ -10,7 +10,7 @@ from tidewheel.core.errors import NotFoundError, ParameterError
 from tidewheel.core.records import Event, ModelState, ModelVersion
 from tidewheel.model_registry.search import MetricCondition, VersionFilter, sorted_by_metric
 from tidewheel.workspace.cause import request_event
-from tidewheel.workspace.champions import registry
+from tidewheel.workspace.champions import chosen_version, registry
 from tidewheel.workspace.model_comparison import VersionComparison, VersionDetails, compare
 from tidewheel.workspace.operation import Operation, record_operation
 from tidewheel.workspace.stores import Stores
@@ -72,7 +72,7 @@ class Models:
         Raises:
             NotFoundError: there is no such model or version.
         """
-        found = self._stores.models.get(model, self.number(model, version))
+        found = chosen_version(self._stores, model, version)
         run = self._stores.runs.find(found.run_id)
         pairs = self._stores.aliases.all().items()
         deployed = [one for one in self._stores.deployments.active() if one.model == model]
@@ -151,23 +151,6 @@ class Models:
             )
             operation.inputs["package"] = deleted.package
         return deleted
-
-    def number(self, model: str, version: int | None) -> int:
-        """The version that is meant: the one named, else the champion, else the newest.
-
-        Raises:
-            NotFoundError: the model has no version.
-        """
-        if version is not None:
-            return version
-        champion = self._stores.aliases.get(model, "champion")
-        if champion is not None:
-            return champion
-        found = self.find(model)
-        if not found:
-            told = f"its versions are all deleted; name one to see what is known of it: `tidewheel models {model}`"
-            raise NotFoundError("version", "newest", where=f"model {model!r}", next_step=told)
-        return found[0].version
 
     @contextmanager
     def _recorded(self, name: str, parameters: Mapping[str, Any]) -> Iterator[tuple[Event, Operation]]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from tidewheel.core.errors import (
     ArtifactCorruptError,
     ArtifactMissingError,
-    NotFoundError,
     SchemaMismatchError,
     StorageError,
     UnreadableFileError,
@@ -27,7 +26,7 @@ from tidewheel.model_package.signing import (
     sign_package,
 )
 from tidewheel.steps.gate_package import measured
-from tidewheel.workspace.champions import registry
+from tidewheel.workspace.champions import chosen_version
 from tidewheel.workspace.stores import Stores
 
 
@@ -61,21 +60,6 @@ class PackageProof(Record, frozen=True, kw_only=True):
     def is_passed(self) -> bool:
         """Whether no check failed."""
         return all(check.is_passed is not False for check in self.checks)
-
-
-def chosen_version(stores: Stores, model: str, version: int | None) -> ModelVersion:
-    """The version that is meant: the champion, without one the newest.
-
-    Raises:
-        NotFoundError: there is none.
-    """
-    models = registry(stores)
-    if version is not None:
-        return models.get(model, version)
-    found = models.champion(model) or max(stores.models.list(model), key=lambda one: one.version, default=None)
-    if found is None:
-        raise NotFoundError("model", model, next_step="run the pipeline of a declared Model")
-    return found
 
 
 def sign(stores: Stores, model: str, version: int | None, key: str) -> Envelope:

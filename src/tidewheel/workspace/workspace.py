@@ -284,8 +284,7 @@ class Workspace:
         Raises:
             NotFoundError: no such model or version.
         """
-        versions = self.versions(model)
-        chosen = self.stores.models.get(model, version) if version else self.champion(model) or versions[0]
+        chosen = champions.chosen_version(self.stores, model, version)
         return model_card(self.stores, chosen, lambda: request_event(self.stores, model, {"version": chosen.version}))
 
     def champion(self, model: str) -> ModelVersion | None:
