@@ -8,10 +8,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tidewheel.artifact_store import LocalArtifactStore
+from tidewheel.artifact_store.codec_table import qualified_name
 from tidewheel.core.records import Artifact, EvaluationReport, Execution
 
 FOLDER = "findings"
-_REPORT = f"{EvaluationReport.__module__}.{EvaluationReport.__qualname__}"
+_REPORT_TYPE = qualified_name(EvaluationReport)
 
 
 class MlflowFindings:
@@ -40,4 +41,4 @@ def _suffix(artifact: Artifact) -> str:
     """How the file's name ends; empty for what is not shown."""
     if artifact.codec.startswith("figure/"):
         return "png"
-    return "json" if artifact.type_name == _REPORT else ""
+    return "json" if artifact.type_name == _REPORT_TYPE else ""

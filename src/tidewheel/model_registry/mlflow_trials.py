@@ -8,7 +8,7 @@ from mlflow.entities import Metric, Param, RunTag, ViewType
 
 from tidewheel.artifact_store import LocalArtifactStore
 from tidewheel.core.records import Execution
-from tidewheel.core.records.trial import TRIAL_COLUMNS, TRIALS, TrialRow
+from tidewheel.core.records.trial import TrialRow, trials_of
 
 TRIAL_TAG, WHOLE_TAG = "tidewheel.trial", "tidewheel.whole"
 PARENT_TAG = "mlflow.parentRunId"
@@ -33,10 +33,8 @@ class MlflowTrials:
 
         A trial has no times of its own, since its record depends on none: its child shows those of the step.
         """
-        artifact = execution.outputs.get(TRIALS)
+        artifact = trials_of(execution)
         if artifact is None or execution.status != "succeeded":  # of a cached one they belong to the run that made them
-            return
-        if not set(TRIAL_COLUMNS) <= set(artifact.summary.get("columns", ())):
             return
         known = self._known(experiment, parent)
         for row in self._artifacts.load(artifact).to_pylist():

@@ -8,7 +8,7 @@ from typing import Any
 
 from tidewheel.core.errors import ParameterError
 from tidewheel.core.records import Execution, Run
-from tidewheel.core.records.trial import TRIAL_COLUMNS, TRIALS, TrialRow
+from tidewheel.core.records.trial import TrialRow, trials_of
 from tidewheel.workspace.comparison_page import render_body, render_comparison
 from tidewheel.workspace.comparison_row import TOPICS, Row, Topic
 from tidewheel.workspace.preparation import NO_CHAMPION
@@ -158,9 +158,7 @@ def _by_name(execution: Execution, part: str) -> Mapping[str, Any]:
 def _trials(stores: Stores, executions: Sequence[Execution]) -> Sequence[TrialRow]:
     """The trials of the run's search; an artifact that is gone is no reason not to compare the rest."""
     for execution in executions:
-        artifact = execution.outputs.get(TRIALS)
-        if artifact is None or not set(TRIAL_COLUMNS) <= set(artifact.summary.get("columns", ())):
-            continue
-        if stores.artifacts.path_of(artifact).exists():
+        artifact = trials_of(execution)
+        if artifact is not None and stores.artifacts.path_of(artifact).exists():
             return [TrialRow.of_columns(row) for row in stores.artifacts.load(artifact).to_pylist()]
     return ()

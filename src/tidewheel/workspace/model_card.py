@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from tidewheel.core.errors import NotFoundError, TidewheelError
+from tidewheel.artifact_store.codec_table import qualified_name
+from tidewheel.core.errors import TidewheelError
 from tidewheel.core.records import Artifact, EvaluationReport, Event, Execution, ModelVersion
 from tidewheel.workspace.card_document import Document, Picture
 from tidewheel.workspace.card_sections import CardFacts, card_document
@@ -16,6 +17,7 @@ from tidewheel.workspace.stores import Stores
 from tidewheel.workspace.verdicts import verdict_of
 
 OPERATION = "card"
+_REPORT_TYPE = qualified_name(EvaluationReport)
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def _facts(stores: Stores, version: ModelVersion) -> CardFacts:
     report, pictures = None, []
     for execution in stores.executions.list(version.run_id):
         for name, artifact in execution.outputs.items():
-            if artifact.type_name.rpartition(".")[2] == "EvaluationReport":
+            if artifact.type_name == _REPORT_TYPE:
                 report = found("evaluation", partial(stores.artifacts.load, artifact, as_type=EvaluationReport))
             elif artifact.codec.startswith("figure/"):
                 png = found(f"picture {name}", partial(stores.artifacts.load, artifact))
@@ -95,16 +97,9 @@ def _facts(stores: Stores, version: ModelVersion) -> CardFacts:
     return CardFacts(
         version=version,
         package=found("package", partial(stores.artifacts.load, version.package)),
-        run=found("run", partial(_run, stores, version)),
+        run=found("run", partial(stores.runs.get, version.run_id)),
         verdict=found("verdict", partial(verdict_of, stores, version.model, version.version)),
         report=report,
         pictures=tuple(pictures),
         missing=tuple(missing),
     )
-
-
-def _run(stores: Stores, version: ModelVersion) -> Any:
-    run = stores.runs.find(version.run_id)
-    if run is None:
-        raise NotFoundError("run", version.run_id)
-    return run

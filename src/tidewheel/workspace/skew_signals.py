@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from tidewheel.artifact_store.codec_table import qualified_name
 from tidewheel.core.clock import utc_now
 from tidewheel.core.identifier import new_id
 from tidewheel.core.records import Artifact, Evidence, Execution, Run, Signal, ValidationReport, ValueSkew
@@ -11,7 +12,7 @@ from tidewheel.workspace.declaration import ModelDeclaration
 from tidewheel.workspace.stores import Stores
 
 MONITOR = "data validation"
-REPORT_TYPE = "tidewheel.core.records.validation.ValidationReport"
+REPORT_TYPE = qualified_name(ValidationReport)
 
 
 def record_skew(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
+from tidewheel.core.records.artifact import Artifact
+from tidewheel.core.records.execution import Execution
 from tidewheel.core.records.record import Record
 
 TRIALS = "trials"
@@ -58,3 +60,11 @@ class TrialRow(Record, frozen=True, kw_only=True):
             seed=row["seed"],
             reason=row["reason"] or "",
         )
+
+
+def trials_of(execution: Execution) -> Artifact | None:
+    """The table of trials that an execution made; None when it made none."""
+    artifact = execution.outputs.get(TRIALS)
+    if artifact is None or not set(TRIAL_COLUMNS) <= set(artifact.summary.get("columns", ())):
+        return None
+    return artifact
