@@ -12,10 +12,6 @@ if TYPE_CHECKING:
     from tidewheel.workspace.batch_prediction import BatchProgress
 
 
-def ignore(progress: BatchProgress) -> None:
-    """For programs, which read the result."""
-
-
 class BatchProgressPrinter:
     """A listener that prints rows, share and speed.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tidewheel.cli.batch_progress import BatchProgressPrinter, ignore
+from tidewheel.cli.batch_progress import BatchProgressPrinter
 from tidewheel.cli.command import command, opened
 from tidewheel.cli.output import print_json, print_left, print_table
 from tidewheel.core.errors import ParameterError, UnreadableFileError
@@ -90,7 +90,9 @@ def _predict_table(
 ) -> None:
     if to is None:
         raise ParameterError("no table for the answers is given", next_step=f"add such as --to {table}_predictions")
-    listener = BatchProgressPrinter() if not as_json else ignore
+    from tidewheel.workspace.batch_prediction import ignore_progress
+
+    listener = ignore_progress if as_json else BatchProgressPrinter()
     result = workspace.predict_table(model, table, to=to, keep=keep or None, tell=listener, **options)
     if as_json:
         print_json(result)
