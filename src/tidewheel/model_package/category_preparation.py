@@ -17,10 +17,11 @@ import pandas as pd
 from onnx import TensorProto
 
 from tidewheel.core.errors import ConversionError
+from tidewheel.model_package.boundary_rows import UNKNOWN
 from tidewheel.model_package.feature_block import Block, Column, Preparation, numbers
+from tidewheel.model_package.missing_preparation import is_missing_value
 from tidewheel.model_package.onnx_graph import ML_DOMAIN
 
-UNKNOWN = "no such category"
 _UNKNOWN_NUMBER = -987654321.5
 _LARGEST_TABLE = 1 << 22
 
@@ -64,7 +65,7 @@ def encoder(work: Preparation, model: Any, block: Block) -> Block:
 def _asked(model: Any, place: int) -> _Rows:
     """Puts every category to the encoder, with the other columns at their first one."""
     categories = model.categories_
-    known = [one for one in categories[place] if not _is_missing(one)]
+    known = [one for one in categories[place] if not is_missing_value(one)]
     columns = _slice(model, place)
     table = [_answer(model, categories, place, known)[:, columns]] if known else []
     size, places = len(known), []
@@ -107,19 +108,15 @@ def _slice(model: Any, place: int) -> slice:
     return slice(start, start + int(widths[place]))
 
 
-def _is_missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float | np.floating) and bool(np.isnan(value)))
-
-
 def _missing_of(known: Sequence[Any]) -> Any:
-    found = [one for one in known if _is_missing(one)]
+    found = [one for one in known if is_missing_value(one)]
     if len(found) > 1:
         raise ConversionError("two kinds of missing values are categories of one column")
     return found[0] if found else float("nan")
 
 
 def _is_text(known: Sequence[Any]) -> bool:
-    return any(isinstance(one, str) for one in known) or all(map(_is_missing, known))
+    return any(isinstance(one, str) for one in known) or all(map(is_missing_value, known))
 
 
 def _plain(value: Any) -> str | float:

@@ -13,6 +13,11 @@ from tidewheel.model_package.feature_block import Block, Column, Preparation, nu
 from tidewheel.model_package.onnx_graph import ML_DOMAIN
 
 
+def is_missing_value(value: Any) -> bool:
+    """Whether a learned value or a category stands for a missing one."""
+    return value is None or (isinstance(value, float | np.floating) and bool(np.isnan(value)))
+
+
 def simple_imputer(work: Preparation, model: Any, block: Block) -> Block:
     """The learned value where one is missing; a text keeps its place and says what missing stands for.
 
@@ -20,7 +25,11 @@ def simple_imputer(work: Preparation, model: Any, block: Block) -> Block:
         ConversionError: something other than a missing value is replaced.
     """
     _check_marker(model.missing_values)
-    kept = [place for place, value in enumerate(model.statistics_) if model.keep_empty_features or not _is_gone(value)]
+    kept = [
+        place
+        for place, value in enumerate(model.statistics_)
+        if model.keep_empty_features or not is_missing_value(value)
+    ]
     filled = [_filled(work, block, place, model.statistics_[place]) for place in kept]
     result = work.beside([Block(tuple(filled))])
     if model.indicator_ is None:
@@ -42,17 +51,13 @@ def _check_marker(marker: Any) -> None:
         raise ConversionError(f"missing values written as {marker!r} have no exact form in ONNX here")
 
 
-def _is_gone(value: Any) -> bool:
-    return value is None or (isinstance(value, float | np.floating) and bool(np.isnan(value)))
-
-
 def _filled(work: Preparation, block: Block, place: int, value: Any) -> Column:
     column = block.columns[place]
     if column.is_text:
         if not isinstance(value, str):
             raise ConversionError(f"missing texts are replaced by {value!r}")
         return column if column.missing is not None else replace(column, missing=value)
-    name, number = work.column(block, place), float(value if not _is_gone(value) else 0.0)
+    name, number = work.column(block, place), float(value if not is_missing_value(value) else 0.0)
     work.note(column.origin, number)
     filled = work.graph.add("Where", work.graph.add("IsNaN", name), work.graph.constant(np.array([[number]])), name)
     return replace(column, name=filled)
