@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tidewheel.statistics import binary_metrics
 from tidewheel.statistics.binary_metrics import Numbers
@@ -53,15 +54,19 @@ def confusion(scored: Scored) -> Numbers:
         >>> confusion(Scored("binary", np.array([0.0, 1.0, 1.0]), np.array([0.2, 0.9, 0.4]))).tolist()
         [[1.0, 0.0], [1.0, 1.0]]
     """
-    count = len(scored.classes) or 2
-    cells = (scored.truth * count + _decided(scored)).astype(int)
+    count, cells = _cells(scored)
     return np.bincount(cells, minlength=count * count).reshape(count, count).astype(float)
+
+
+def _cells(scored: Scored) -> tuple[int, NDArray[np.intp]]:
+    """The number of classes, and each row's place in the table of true and decided ones."""
+    count = len(scored.classes) or 2
+    return count, (scored.truth * count + _decided(scored)).astype(np.intp)
 
 
 def _of_confusion(value: str) -> Metric:
     def measure(scored: Scored, blocks: Blocks) -> BlockMeasure:
-        count = len(scored.classes) or 2
-        cells = (scored.truth * count + _decided(scored)).astype(int)
+        count, cells = _cells(scored)
         flat = np.bincount(blocks.member * count * count + cells, minlength=blocks.count * count * count)
         totals = flat.reshape(blocks.count, count * count).astype(float)
         return SumMeasure(totals, lambda sums: _CONFUSED[value](sums.reshape(-1, count, count)))
@@ -131,7 +136,7 @@ def _calibration_error(scored: Scored, blocks: Blocks) -> BlockMeasure:
     cells = blocks.member * _BINS + np.searchsorted(edges, scored.said, side="left")
     size = blocks.count * _BINS
     parts = [
-        np.bincount(cells, weights=one, minlength=size) for one in (scored.said - scored.truth, scored.truth * 0 + 1)
+        np.bincount(cells, weights=one, minlength=size) for one in (scored.said - scored.truth, np.ones(len(scored)))
     ]
     totals = np.concatenate([part.reshape(-1, _BINS) for part in parts], axis=1)
     return SumMeasure(totals, lambda sums: np.abs(sums[:, :_BINS]).sum(axis=1) / sums[:, _BINS:].sum(axis=1))

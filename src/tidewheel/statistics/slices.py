@@ -138,7 +138,7 @@ def _slice(parts: tuple[_Column, ...], cell: int, mask: NDArray[np.bool_], gain:
 
 def _candidates(columns: Sequence[_Column], least: int) -> Iterator[_Candidates]:
     for column in columns:
-        yield _large(((column,)), column.codes, len(column.words), least)
+        yield _large((column,), column.codes, len(column.words), least)
     for first, second in combinations(columns[:_COLUMNS], 2):
         cells = first.codes * len(second.words) + second.codes
         yield _large((first, second), cells, len(first.words) * len(second.words), least)
