@@ -70,11 +70,11 @@ toy = Model(
 ROWS = 300
 
 
-def write_project(folder: Path, config: str = CONFIG) -> Path:
+def write_project(folder: Path, config: str = CONFIG, code: str = CODE) -> Path:
     """A project without Git."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "tidewheel.toml").write_text(config)
-    (folder / "toy.py").write_text(CODE)
+    (folder / "toy.py").write_text(code)
     return folder
 
 

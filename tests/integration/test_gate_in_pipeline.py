@@ -52,9 +52,7 @@ def guess(rows: pd.DataFrame) -> list[float]:
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory):
-    folder = write_project(tmp_path_factory.mktemp("gate") / "project")
-    (folder / "toy.py").write_text(GATED)
-    toy = ToyWorkspace(folder)
+    toy = ToyWorkspace(write_project(tmp_path_factory.mktemp("gate") / "project", code=GATED))
     toy.train_first()
     yield toy
     toy.close()

@@ -23,9 +23,7 @@ EVALUATED = toy_project.CODE.replace(
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory):
-    folder = write_project(tmp_path_factory.mktemp("card") / "project")
-    (folder / "toy.py").write_text(EVALUATED)
-    toy = ToyWorkspace(folder)
+    toy = ToyWorkspace(write_project(tmp_path_factory.mktemp("card") / "project", code=EVALUATED))
     toy.train_first()
     yield toy
     toy.close()
