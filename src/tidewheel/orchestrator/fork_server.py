@@ -14,10 +14,10 @@ from typing import Any
 
 import msgspec
 
+from tidewheel.core.threads import thread_variables
+
 CLOSE_TIMEOUT_S = 30.0
 """The server ends its workers' children on its way out; one that is killed before that leaves them behind."""
-
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 class Exit(msgspec.Struct, frozen=True):
@@ -141,4 +141,4 @@ def end_process(process: subprocess.Popen[bytes]) -> None:
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1", **dict.fromkeys(THREAD_VARIABLES, "1")}
+    return {**os.environ, "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1", **thread_variables(1)}

@@ -12,6 +12,7 @@ from typing import Any
 
 from tidewheel.core.errors import SchemaMismatchError
 from tidewheel.core.records import Check
+from tidewheel.core.threads import thread_variables
 from tidewheel.model_package import Package
 from tidewheel.model_package.measurement import MEMORY_BYTES
 from tidewheel.pipeline.gate import Gate
@@ -61,13 +62,12 @@ def measured(package: Package, python: str, *, memory_bytes: int = MEMORY_BYTES)
         path = Path(folder) / "package"
         with path.open("wb") as stream:
             package.write(stream)
-        threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         try:
             done = subprocess.run(
                 [python, "-P", "-m", _MODULE, str(path), str(memory_bytes)],
                 capture_output=True,
                 text=True,
-                env=os.environ | threads,
+                env=os.environ | thread_variables(1),
                 timeout=_TIMEOUT_S,
                 check=False,
                 cwd=folder,

@@ -19,11 +19,11 @@ from typing import Any, Self
 import cloudpickle
 
 from tidewheel.core.errors import StepError
+from tidewheel.core.threads import thread_variables
 from tidewheel.steps.trial import Task, TrialRecord
 from tidewheel.steps.trial_server import HEAD, WORK
 from tidewheel.steps.trial_work import TrialWork
 
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _MEGABYTE = 1_000_000
 
 
@@ -124,12 +124,11 @@ class TrialProcesses:
             ) from error
         head = {"path": sys.path, "records": str(self._work.scratch), "memory_bytes": self._memory_bytes}
         (folder / HEAD).write_text(json.dumps(head))
-        threads = dict.fromkeys(_THREADS, str(self._work.cpu))
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "tidewheel.steps.trial_server", str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, **threads, "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, **thread_variables(self._work.cpu), "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"},
         )
         heard: list[dict[str, Any]] = []
         while not heard:

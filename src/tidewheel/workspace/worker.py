@@ -27,12 +27,11 @@ from tidewheel.artifact_store import LocalArtifactStore
 from tidewheel.core import clock
 from tidewheel.core.errors import StepError, StopRun, TidewheelError
 from tidewheel.core.records import Artifact, Failure
+from tidewheel.core.threads import thread_variables
 from tidewheel.orchestrator.attempt import EXIT_STORAGE, REQUEST, WorkerReport, WorkerRequest
 from tidewheel.workspace.codecs import codec_table
 from tidewheel.workspace.failures import failure_of
 from tidewheel.workspace.step_call import StepCall
-
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 _QUESTIONS = {
     "describe.json": "tidewheel.workspace.describe:describe",
@@ -143,7 +142,7 @@ def _prepared_process(request: WorkerRequest) -> Iterator[None]:
     before = (os.getcwd(), list(sys.path), dict(os.environ))
     os.chdir(request.sources)
     sys.path[:0] = request.import_roots
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(request.cpu)))
+    os.environ.update(thread_variables(request.cpu))
     if request.at:
         os.environ[clock.VARIABLE] = request.at
     try:
