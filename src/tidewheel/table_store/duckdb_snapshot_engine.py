@@ -9,7 +9,7 @@ from itertools import chain
 import pyarrow as pa
 
 from tidewheel.core.config import DEFAULT_ENGINE
-from tidewheel.table_store.duckdb_engine import stream_sql
+from tidewheel.table_store.duckdb_engine import run_sql, stream_sql
 from tidewheel.table_store.protocol import Parameters
 from tidewheel.table_store.table_reference import TableReference
 
@@ -45,6 +45,4 @@ class DuckdbSnapshotEngine:
             batches.close()
 
     def _schema(self, query: str, parameters: Parameters) -> pa.Schema:
-        from tidewheel.table_store.duckdb_engine import run_sql
-
         return run_sql(query, self._references, parameters=parameters, threads=self._threads).schema

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tidewheel.core.errors import ParameterError
 from tidewheel.core.records import ContractReport, TableContract
@@ -17,8 +17,6 @@ from tidewheel.workspace.snapshot_artifact import snapshot_artifact
 from tidewheel.workspace.stores import Stores
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from tidewheel.steps.audited_publish import AuditedPublish
     from tidewheel.steps.data_ingestion import IngestResult
     from tidewheel.table_store import TableReader, TableReference
@@ -77,25 +75,13 @@ def check_name(table: str) -> None:
         )
 
 
-def query(
-    stores: Stores,
-    text: str,
-    parameters: Mapping[str, Any] | None = None,
-    snapshots: Mapping[str, int] | None = None,
-) -> pa.Table:
-    """Runs one query over snapshots of the tables that it names: the current ones, where `snapshots` names no other.
+def references_of(stores: Stores, text: str, snapshots: Mapping[str, int] | None) -> dict[str, TableReference]:
+    """The snapshots of the tables that a query names: the current ones, where `snapshots` names no other.
 
     Raises:
-        NotFoundError: a table, snapshot or column does not exist.
+        NotFoundError: a table or snapshot does not exist.
         ParameterError: the text is no query, or does not read a table of `snapshots`.
     """
-    from tidewheel.table_store import run_sql
-
-    return run_sql(text, references_of(stores, text, snapshots), parameters=parameters)
-
-
-def references_of(stores: Stores, text: str, snapshots: Mapping[str, int] | None) -> dict[str, TableReference]:
-    """The snapshots that a query reads; see `query`."""
     from tidewheel.table_store import tables_in
 
     named, read = dict(snapshots or {}), sorted(tables_in(text))
