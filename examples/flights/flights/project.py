@@ -44,12 +44,15 @@ GATE = Gate(
     baseline=Baseline.of_column(BASELINE),
     segments=("origin", "carrier"),
     segment_limit=0.05,
+    slice_columns=("*",),
+    slice_limit=0.02,
     budget=Budget(latency_p99_ms=250.0, size_mb=5.0),
 )
 """When a version may answer.
 
 Flights of one day share their weather, so days are what is drawn. Another model that is as good does no harm, so that
-one retraining a year may win by chance.
+one retraining a year may win by chance. Nobody can name every group of flights that a model may serve badly, so all
+values of its features and all pairs of them are looked at, too.
 """
 
 
