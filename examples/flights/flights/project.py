@@ -33,6 +33,9 @@ from tidewheel.steps.model_validation import model_validation
 LIMITS = tuple(ColumnLimit(name, quantile=0.001) for name in ("dep_delay", "arr_delay", "air_time"))
 """Beyond what one flight in a thousand did before; such flights are counted, and learned from like the others."""
 
+SERVED = tuple(ColumnLimit(name, place="serving", quantile=0.0005) for name in ("congestion_delay", "wind_speed"))
+"""Beyond what one flight in a thousand met before; such a question is answered, and the answer says so."""
+
 GATE = Gate(
     metric="roc_auc",
     block="day",
@@ -93,7 +96,7 @@ def training(
         made = model_training(
             splits.train, splits.validation, rounds=rounds, learning_rate=learning_rate, leaves=leaves, seed=seed
         )
-    package = model_packaging(made.model, splits.sample, splits.test)
+    package = model_packaging(made.model, splits.sample, splits.test, splits.train, limits=SERVED)
     evaluation = model_evaluation(
         package, splits.test, block="day", segments=["origin", "carrier"], importance_rows=1000
     )

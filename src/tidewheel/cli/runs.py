@@ -129,6 +129,10 @@ def status_command(as_json: bool) -> None:
         print_table(RUN_COLUMNS, [_run_row(run) for run in runs], empty="no run is going on")
         rows = [(one.endpoint, one.place, one.version, one.status, one.url) for one in endpoints]
         print_table(("endpoint", "place", "version", "status", "url"), rows, empty="no endpoint is deployed")
+        for one in endpoints:
+            if one.outliers:
+                told = ", ".join(f"{found.column} {found.count:,} {found.policy}" for found in one.outliers)
+                click.echo(f"{one.endpoint}: of {one.judged_count:,} rows beyond limits: {told}")
         print_left(workspace.left_endpoints())
 
 

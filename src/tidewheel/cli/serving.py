@@ -74,8 +74,13 @@ def predict_command(
         if as_json:
             print_json(answers)
             return
-        names = list(answers)
-        print_table(names, list(zip(*answers.values(), strict=True)), empty="no rows")
+        if "outliers" in answers:
+            answers["outliers"] = [", ".join(map(_outlier, row)) for row in answers["outliers"]]
+        print_table(list(answers), list(zip(*answers.values(), strict=True)), empty="no rows")
+
+
+def _outlier(found: dict[str, Any]) -> str:
+    return f"{found['column']} is {found['value']:g}, beyond {found['limit']:g}: {found['policy']}"
 
 
 def _predict_table(

@@ -1,7 +1,7 @@
 """Endpoints as detached servers of this machine, on the loopback address.
 
-An endpoint's folder holds `desired.json` (what it shall serve), `state.json` (what it says it serves), `server.lock`
-(held for as long as its process exists) and `server.log`.
+An endpoint's folder holds `desired.json` (what it shall serve), `state.json` (what it says it serves), `outliers.json`
+(what it has counted), `server.lock` (held for as long as its process exists) and `server.log`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import msgspec
 from tidewheel.artifact_store import LocalArtifactStore
 from tidewheel.core.config import ServingConfig
 from tidewheel.core.errors import DeploymentError, NotFoundError
-from tidewheel.core.records import Deployment, EndpointSpec, EndpointState
-from tidewheel.core.records.endpoint import features_digest
+from tidewheel.core.records import Deployment, EndpointSpec, EndpointState, OutlierCounts
+from tidewheel.core.records.endpoint import OUTLIERS, features_digest
 from tidewheel.feature_store import online_schema
 
 START_TIMEOUT_S = 60.0
@@ -72,7 +72,7 @@ class LocalDeployment:
             told = _stamp(folder / "state.json")
             _replace(folder / "desired.json", spec.to_json())
             if not _is_locked(folder / "server.lock"):
-                for name in ("state.json", "failed"):
+                for name in ("state.json", "failed", OUTLIERS):
                     (folder / name).unlink(missing_ok=True)
                 self._start(folder)
             return self._await(desired, folder, told)
@@ -89,7 +89,7 @@ class LocalDeployment:
                 if not _wait(lambda: not _is_running(pid), 15.0):
                     _signal(pid, signal.SIGKILL)
                     _wait(lambda: not _is_running(pid), 5.0)
-            for name in ("desired.json", "state.json", "failed"):
+            for name in ("desired.json", "state.json", "failed", OUTLIERS):
                 (folder / name).unlink(missing_ok=True)
 
     def close_segments(self, endpoint: str) -> None:
@@ -122,7 +122,9 @@ class LocalDeployment:
                 url="",
                 message="its process has ended",
             )
-        return told or EndpointState(
+        if told is not None:
+            return _with_counts(told, folder)
+        return EndpointState(
             endpoint=desired.endpoint,
             place=desired.place,
             model=desired.model,
@@ -228,6 +230,17 @@ def _read_state(folder: Path) -> EndpointState | None:
         return EndpointState.from_json((folder / "state.json").read_bytes())
     except (FileNotFoundError, msgspec.DecodeError):
         return None
+
+
+def _with_counts(state: EndpointState, folder: Path) -> EndpointState:
+    """With what its server has counted, unless that is about another version that answered before."""
+    try:
+        counts = OutlierCounts.from_json((folder / OUTLIERS).read_bytes())
+    except (FileNotFoundError, msgspec.DecodeError):
+        return state
+    if counts.package_digest != state.package_digest:
+        return state
+    return msgspec.structs.replace(state, judged_count=counts.row_count, outliers=counts.counts)
 
 
 def _living_pid(folder: Path) -> int:

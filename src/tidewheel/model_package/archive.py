@@ -15,6 +15,7 @@ ALLOWED = {
     "examples.json",
     "parity.json",
     "sbom.json",
+    "limits.json",
     "model.onnx",
     "model.skops",
     "model.xgboost.json",

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from tidewheel.core.errors import SchemaMismatchError, suggest
+from tidewheel.core.records.outlier import Outlier
+from tidewheel.model_package.outlier_treatment import first_refused, treatment_of
 from tidewheel.model_package.package import Package
 from tidewheel.model_package.signature import Field, FieldKind, OutputField, Signature
 
 if TYPE_CHECKING:
     from tidewheel.model_package.onnxruntime_model import OnnxModel
 
+OUTLIERS = "outliers"
 _TYPES: Mapping[FieldKind, pa.DataType] = {
     "float": pa.float64(),
     "integer": pa.int64(),
@@ -38,30 +42,50 @@ class ArrowModel:
 
     def __init__(self, package: Package, *, threads: int = 1) -> None:
         self.signature = package.signature
+        self._treatment = treatment_of(package.limits, package.signature)
         self.answers = answer_schema(package.signature)
+        if self._treatment is not None:
+            self.answers = self.answers.append(pa.field(OUTLIERS, pa.string()))
         self._model: Any = package.open(threads=threads)
         self._is_onnx = package.runtime == "onnx"
 
     def predict(self, rows: pa.RecordBatch, first_row: int = 0) -> pa.RecordBatch:
         """The answers, in columns as the signature names them.
 
+        Of a package with limits there is one more, `outliers`: what of a row was beyond limits, as JSON, or null.
+
         Args:
             rows: with the columns of the signature; others are not looked at.
             first_row: the number of the first of them, for errors.
 
         Raises:
-            SchemaMismatchError: a value does not fit; column, row and value are named.
+            SchemaMismatchError: a value does not fit, or is an outlier that a limit refuses; column, row and value are
+                named.
         """
         columns = {field.name: rows.column(field.name) for field in self.signature.inputs}
+        bound = {field.name: _bind(field, columns[field.name], first_row) for field in self.signature.inputs}
+        outliers = self._treatment.find(bound) if self._treatment is not None else {}
+        if refused := first_refused(outliers, first_row=first_row):
+            raise SchemaMismatchError(refused, next_step="correct the rows, or leave them out")
+        told = self._answers(columns if not self._is_onnx else bound, outliers, rows.num_rows)
+        arrays = [_answer(field, told[field.name]) for field in self.signature.outputs]
+        if self._treatment is not None:
+            arrays.append(_marks(outliers, rows.num_rows))
+        return pa.RecordBatch.from_arrays(arrays, schema=self.answers)
+
+    def _answers(
+        self, columns: Mapping[str, Any], outliers: Mapping[int, tuple[Outlier, ...]], row_count: int
+    ) -> Mapping[str, np.ndarray]:
+        given, predict = columns, self._model.predict
         if self._is_onnx:
             model: OnnxModel = self._model
-            told = model.answer({one.name: _bind(one, columns[one.name], first_row) for one in self.signature.inputs})
+            predict = model.answer
         else:
-            for field in self.signature.inputs:
-                _bind(field, columns[field.name], first_row)
-            told = self._model.predict({name: column.to_pylist() for name, column in columns.items()})
-        arrays = [_answer(field, told[field.name]) for field in self.signature.outputs]
-        return pa.RecordBatch.from_arrays(arrays, schema=self.answers)
+            given = {name: column.to_pylist() for name, column in columns.items()}
+        if not outliers or self._treatment is None:
+            told: Mapping[str, np.ndarray] = predict(given)
+            return told
+        return self._treatment.answer(outliers, given, row_count, predict).outputs
 
 
 def check_columns(signature: Signature, schema: pa.Schema, *, where: str = "") -> None:
@@ -83,6 +107,13 @@ def check_columns(signature: Signature, schema: pa.Schema, *, where: str = "") -
 def answer_schema(signature: Signature) -> pa.Schema:
     """The columns of a model's answers; several numbers for each row are a list."""
     return pa.schema([pa.field(one.name, _answer_type(one)) for one in signature.outputs])
+
+
+def _marks(outliers: Mapping[int, tuple[Outlier, ...]], row_count: int) -> pa.Array:
+    marks: list[str | None] = [None] * row_count
+    for row, found in outliers.items():
+        marks[row] = msgspec.json.encode(found).decode()
+    return pa.array(marks, pa.string())
 
 
 def _answer_type(field: OutputField) -> pa.DataType:

@@ -15,13 +15,15 @@ class PackageCodec:
     version = 1
 
     def encode(self, value: Package, stream: BinaryIO) -> dict[str, Any]:
-        """Writes the file; the summary says what answers and how many features it takes."""
+        """Writes the file; the summary says what answers, how many features it takes, and how many limits it has."""
         value.write(stream)
+        limits = {"limits": len(value.limits.limits)} if value.limits is not None else {}
         return {
             "runtime": value.runtime,
             "task": value.signature.task,
             "features": len(value.signature.inputs),
             "parity": value.parity.maximum_difference,
+            **limits,
         }
 
     def decode(self, path: Path, as_type: Any = None) -> Package:

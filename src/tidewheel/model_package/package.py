@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 import msgspec
 
 from tidewheel.core.digest import digest_bytes
-from tidewheel.core.errors import ConversionError, UnreadableFileError
+from tidewheel.core.errors import ConversionError, SchemaMismatchError, UnreadableFileError
 from tidewheel.core.records.record import Record
+from tidewheel.core.records.served_limits import ServedLimits
 from tidewheel.model_package.archive import read_archive, write_archive
+from tidewheel.model_package.limits_check import check_limits
 from tidewheel.model_package.parity import ParityReport, largest_difference
 from tidewheel.model_package.signature import Signature
 
@@ -80,6 +82,7 @@ class Package:
         parity: how the package was compared with the model.
         files: `model.onnx` or native files by name.
         bill: the software bill of materials in CycloneDX's JSON form; empty in a package that was made without.
+        limits: beyond which rows are outliers where it answers, and what is done about them; None when nothing is.
     """
 
     def __init__(
@@ -89,12 +92,14 @@ class Package:
         parity: ParityReport,
         files: Mapping[str, bytes],
         bill: bytes = b"",
+        limits: ServedLimits | None = None,
     ) -> None:
         self.manifest = manifest
         self.examples = examples
         self.parity = parity
         self.files = dict(files)
         self.bill = bill
+        self.limits = limits
 
     @property
     def signature(self) -> Signature:
@@ -113,6 +118,15 @@ class Package:
         self.write(buffer)
         return digest_bytes(f"artifact {CODEC}", buffer.getvalue())
 
+    def limited(self, limits: ServedLimits) -> Package:
+        """This package with limits: another package, of another digest.
+
+        Raises:
+            SchemaMismatchError: a limit is about no input of numbers, or the fallback is no answer of the model.
+        """
+        check_limits(limits, self.signature)
+        return Package(self.manifest, self.examples, self.parity, self.files, self.bill, limits)
+
     def write(self, stream: BinaryIO) -> None:
         """Writes the package's file; equal packages give equal bytes."""
         documents = {
@@ -120,8 +134,11 @@ class Package:
             "examples.json": self.examples.to_json(),
             "parity.json": self.parity.to_json(),
         }
-        bill = {"sbom.json": self.bill} if self.bill else {}
-        write_archive({**self.files, **documents, **bill}, stream)
+        if self.bill:
+            documents["sbom.json"] = self.bill
+        if self.limits is not None:  # without limits the bytes are those of a package before there were any
+            documents["limits.json"] = self.limits.to_json()
+        write_archive({**self.files, **documents}, stream)
 
     @classmethod
     def read(cls, path: Path) -> Package:
@@ -136,14 +153,22 @@ class Package:
             manifest = Manifest.from_json(files.pop("package.json"))
             examples = Examples.from_json(files.pop("examples.json"))
             parity = ParityReport.from_json(files.pop("parity.json"))
+            limits = ServedLimits.from_json(files.pop("limits.json")) if "limits.json" in files else None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError) as error:
             raise UnreadableFileError(f"its documents are not those of a package: {error}", where=str(path)) from None
         if not manifest.signature.inputs or (
             manifest.signature.task != "regression" and not manifest.signature.classes
         ):
             raise UnreadableFileError("its signature has no inputs or no classes", where=str(path))
+        if limits is not None:
+            try:
+                check_limits(limits, manifest.signature)
+            except SchemaMismatchError as error:
+                raise UnreadableFileError(
+                    f"its limits are not those of its model: {error.what}", where=str(path)
+                ) from None
         bill = files.pop("sbom.json", b"")
-        return cls(manifest, examples, parity, files, bill)
+        return cls(manifest, examples, parity, files, bill, limits)
 
     def open(self, *, threads: int = 1) -> PackageModel:
         """Loads the model.

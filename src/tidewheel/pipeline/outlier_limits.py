@@ -19,7 +19,8 @@ class ColumnLimit(msgspec.Struct, frozen=True):
         place: where this is applied.
         mads: limits are the median plus and minus so many median absolute deviations.
         quantile: instead, the quantiles of this share and of 1 minus it, such as 0.001.
-        tolerated: `refuse` stops when more than this share of the rows lies beyond, 0 to 1.
+        tolerated: `refuse` stops when more than this share of the rows lies beyond, 0 to 1; in training only, since
+            where a model answers each row is judged alone.
 
     Raises:
         DefinitionError: the policy cannot be applied in this place, or a number is out of its range.
@@ -47,6 +48,8 @@ class ColumnLimit(msgspec.Struct, frozen=True):
             problems.append(f"{self.mads} is not above 0 @ ColumnLimit.mads")
         if self.quantile is not None and not 0 < self.quantile < 0.5:
             problems.append(f"{self.quantile} is not between 0 and 0.5 @ ColumnLimit.quantile")
+        if self.place == "serving" and self.tolerated:
+            problems.append("a row that is asked about is judged alone: none is tolerated @ ColumnLimit.tolerated")
         if problems:
             raise DefinitionError(f"the limit of column {self.column!r} is declared wrongly", problems)
 

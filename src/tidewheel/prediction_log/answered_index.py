@@ -19,28 +19,33 @@ import msgspec
 
 from tidewheel.core.clock import utc_now
 from tidewheel.core.errors import StorageError
-from tidewheel.core.records import Prediction
+from tidewheel.core.records import Outlier, Prediction
 
 FILE = "answered.db"
 _TIMEOUT_S = 30.0
 _MOST_VARIABLES = 500
 _MOST_FORGOTTEN = 5_000  # in one transaction: a server that closes its segment waits for it
-_COLUMNS = "id, version, package_digest, question, outputs"
+_COLUMNS = "id, version, package_digest, question, outputs, outliers"
 _SCHEMA = """
 create table if not exists answered (
     model text not null, id text not null, segment text not null, version integer not null,
     package_digest text not null, question blob not null, outputs blob not null, recorded_at integer not null,
-    primary key (model, id)
+    outliers blob, primary key (model, id)
 ) without rowid
 """
 _BY_TIME = "create index if not exists answered_by_time on answered (recorded_at)"
-_INSERT = "insert or ignore into answered values (?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT = """
+insert or ignore into answered (model, id, segment, version, package_digest, question, outputs, recorded_at, outliers)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
 _OLDEST = f"""
 delete from answered where (model, id) in (
     select model, id from answered where recorded_at < ? and segment not in (select value from json_each(?))
     order by recorded_at limit {_MOST_FORGOTTEN}
 )
 """
+
+_outliers = msgspec.json.Decoder(tuple[Outlier, ...])
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -50,12 +55,14 @@ class Answered(msgspec.Struct, frozen=True):
         version, package_digest: by whom.
         question: digest of the row that was asked.
         outputs: by output name.
+        outliers: what of the row was beyond limits.
     """
 
     version: int
     package_digest: str
     question: bytes
     outputs: dict[str, Any]
+    outliers: tuple[Outlier, ...] = ()
 
 
 def answered_of(prediction: Prediction) -> Answered:
@@ -65,6 +72,7 @@ def answered_of(prediction: Prediction) -> Answered:
         prediction.package_digest,
         digest_question(prediction.asked or prediction.inputs),
         prediction.outputs,
+        prediction.outliers,
     )
 
 
@@ -136,8 +144,9 @@ class AnsweredIndex:
                 part = ids[start : start + _MOST_VARIABLES]
                 marks = ", ".join("?" * len(part))
                 query = f"select {_COLUMNS} from answered where model = ? and id in ({marks})"
-                for name, version, package, question, outputs in connection.execute(query, (model, *part)):
-                    found[name] = Answered(version, package, question, msgspec.json.decode(outputs))
+                for name, version, package, question, outputs, outliers in connection.execute(query, (model, *part)):
+                    told = _outliers.decode(outliers) if outliers else ()
+                    found[name] = Answered(version, package, question, msgspec.json.decode(outputs), told)
         return found
 
     def forget(self, before: datetime, *, but_of: Collection[str] = ()) -> int:
@@ -187,7 +196,8 @@ class AnsweredIndex:
             connection.execute("pragma journal_mode = wal")
             connection.execute("pragma synchronous = normal")
             connection.execute(_SCHEMA)
-            _add_time(connection)
+            _add_column(connection, "recorded_at", f"integer not null default {int(utc_now().timestamp())}")
+            _add_column(connection, "outliers", "blob")
             connection.execute(_BY_TIME)
         except sqlite3.Error:
             connection.close()
@@ -195,22 +205,23 @@ class AnsweredIndex:
         return connection
 
 
-def _add_time(connection: sqlite3.Connection) -> None:
-    """Files of earlier versions say no time: what they hold counts as answered now, and so is kept long enough."""
-    if _has_time(connection):
+def _add_column(connection: sqlite3.Connection, name: str, declaration: str) -> None:
+    """Files of earlier versions lack columns. They say no time: what they hold counts as answered now, and is kept."""
+    if _has_column(connection, name):
         return
     connection.execute("begin immediate")
-    if not _has_time(connection):  # nobody was first
-        now = int(utc_now().timestamp())
-        connection.execute(f"alter table answered add column recorded_at integer not null default {now}")
+    if not _has_column(connection, name):  # nobody was first
+        connection.execute(f"alter table answered add column {name} {declaration}")
     connection.execute("commit")
 
 
-def _has_time(connection: sqlite3.Connection) -> bool:
-    return "recorded_at" in {row[1] for row in connection.execute("pragma table_info(answered)")}
+def _has_column(connection: sqlite3.Connection, name: str) -> bool:
+    return name in {row[1] for row in connection.execute("pragma table_info(answered)")}
 
 
 def _row_of(prediction: Prediction, segment: str) -> tuple[Any, ...]:
     known = answered_of(prediction)
     answer = (known.version, known.package_digest, known.question, msgspec.json.encode(known.outputs))
-    return (prediction.model, prediction.id, segment, *answer, int(prediction.recorded_at.timestamp()))
+    outliers = msgspec.json.encode(known.outliers) if known.outliers else None
+    recorded_at = int(prediction.recorded_at.timestamp())
+    return (prediction.model, prediction.id, segment, *answer, recorded_at, outliers)

@@ -43,6 +43,8 @@ SCHEMA = pa.schema(
         ("at", _TIME),
         ("recorded_at", _TIME),
         ("asked", pa.string()),
+        ("outliers", pa.string()),
+        ("is_quarantined", pa.bool_()),
     ]
 )
 
@@ -116,7 +118,7 @@ def _append(tables: PyIcebergTableStore, table: pa.Table, identifier: str) -> Sn
             tables.create(TABLE, SCHEMA)
         except ConflictError:  # another mover made it
             pass
-    elif "asked" not in tables.schema(TABLE).names:  # of an older Tidewheel
+    elif not set(SCHEMA.names) <= set(tables.schema(TABLE).names):  # of an older Tidewheel
         tables.evolve(TABLE, SCHEMA)
     key = PROPERTY + identifier
     try:
@@ -134,6 +136,7 @@ def _table(records: Sequence[Prediction]) -> pa.Table:
         "inputs": [msgspec.json.encode(one.inputs).decode() for one in records],
         "outputs": [msgspec.json.encode(one.outputs).decode() for one in records],
         "asked": [msgspec.json.encode(one.asked).decode() if one.asked else None for one in records],
+        "outliers": [msgspec.json.encode(one.outliers).decode() if one.outliers else None for one in records],
     }
     plain = {name: [getattr(one, name) for one in records] for name in SCHEMA.names if name not in columns}
     return pa.table({name: ({**columns, **plain})[name] for name in SCHEMA.names}, schema=SCHEMA)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ import msgspec
 
 from tidewheel.core.clock import parse_time, utc_now
 from tidewheel.core.errors import ParameterError, StorageError
+from tidewheel.core.records import Outlier
 from tidewheel.prediction_log.segment_writer import SegmentWriter
 from tidewheel.prediction_service.inference_protocol import Question, describe_model, read_request, write_answer
 from tidewheel.prediction_service.refusal import Refusal
@@ -84,17 +85,20 @@ class App:
             known = self._log.find(self._served.spec.model, question.prediction_ids) if question.is_named else {}
             repetition = Repetition(question, known, self._served.spec) if known else None
             fresh = repetition.fresh if repetition else question
-            answers = self._ask(fresh, at) if fresh else {}
+            answers, outliers = self._ask(fresh, at) if fresh else ({}, {})
         except StorageError as error:
             raise Refusal(503, error.what) from None
+        spec = self._served.spec
         if repetition is None:
-            return write_answer(question, answers, self._served.spec.model, self._served.spec.version)
-        return write_answer(question, repetition.answers(answers), self._served.spec.model, repetition.version)
+            return write_answer(question, answers, spec.model, spec.version, outliers)
+        outliers |= repetition.outliers
+        return write_answer(question, repetition.answers(answers), spec.model, repetition.version, outliers)
 
-    def _ask(self, question: Question, at: datetime | None) -> dict[str, Any]:
+    def _ask(self, question: Question, at: datetime | None) -> tuple[dict[str, Any], dict[str, Sequence[Outlier]]]:
         answer = self._served.answer(question, at)
         self._log.append(self._served.predictions(question, answer, at or utc_now()))
-        return answer.outputs
+        self._served.count(answer)
+        return answer.outputs, {question.prediction_ids[row]: found for row, found in answer.outliers.items()}
 
     def _require_views(self) -> None:
         if trouble := self._served.trouble():

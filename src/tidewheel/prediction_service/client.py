@@ -39,13 +39,16 @@ class InferenceClient:
     ) -> dict[str, list[Any]]:
         """Answers by output name, and the ids under `prediction_id`.
 
+        Where rows were outliers there is also `outliers`: for each row a list of what was beyond limits, each with
+        `column`, `value`, `limit` and `policy`.
+
         Args:
             columns: plain values by field, None for missing.
             prediction_ids: one per row; made by the server when not given.
             at: the time that it then was, for a server with a virtual clock.
 
         Raises:
-            SchemaMismatchError: the server refused the request, with its reason.
+            SchemaMismatchError: the server refused the request, with its reason: a field, or an outlier.
             NotFoundError: the server does not serve this model.
             ConflictError: an id was used for other inputs.
             StorageError: the server cannot write its log.
@@ -59,7 +62,13 @@ class InferenceClient:
             headers["Tidewheel-At"] = at.isoformat()
         answer = self._ask(f"/v2/models/{quote(model, safe='')}/infer", msgspec.json.encode(body), headers, model)
         outputs = {one["name"]: one["data"] for one in answer["outputs"]}
-        return {"prediction_id": answer["parameters"]["prediction_ids"], **outputs}
+        ids = answer["parameters"]["prediction_ids"]
+        told: list[dict[str, Any]] = answer["parameters"].get("outliers", [])
+        if told:
+            outputs["outliers"] = [[] for _ in ids]
+            for one in told:
+                outputs["outliers"][one["row"]].append({name: one[name] for name in one if name != "row"})
+        return {"prediction_id": ids, **outputs}
 
     def close(self) -> None:
         """Closes the connection."""

@@ -6,11 +6,13 @@ Tensors carry one feature each, of shape [n] or [n, 1], `data` flat or nested. A
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from tidewheel.core.identifier import new_id
+from tidewheel.core.records import Outlier
 from tidewheel.model_package.signature import OutputField, Signature
 from tidewheel.prediction_service.refusal import Refusal
 from tidewheel.prediction_service.request_form import AskedField, RequestForm
@@ -134,8 +136,25 @@ def _prediction_ids(request: InferRequest, identifier: str, count: int) -> list[
     return given
 
 
-def write_answer(question: Question, answers: dict[str, Any], model: str, version: int) -> bytes:
-    """The answer's body; outputs are flat, of several numbers per row of shape [n, k]."""
+def write_answer(
+    question: Question,
+    answers: dict[str, Any],
+    model: str,
+    version: int,
+    outliers: Mapping[str, Sequence[Outlier]],
+) -> bytes:
+    """The answer's body; outputs are flat, of several numbers per row of shape [n, k].
+
+    Args:
+        outliers: what was beyond limits, by prediction id; each is told with its row, and nothing when there is none.
+    """
+    parameters: dict[str, Any] = {"prediction_ids": question.prediction_ids}
+    if outliers:
+        parameters["outliers"] = [
+            {"row": row, **one.to_dict()}
+            for row, name in enumerate(question.prediction_ids)
+            for one in outliers.get(name, ())
+        ]
     outputs = [
         {
             "name": name,
@@ -151,7 +170,7 @@ def write_answer(question: Question, answers: dict[str, Any], model: str, versio
             "model_version": str(version),
             "id": question.id,
             "outputs": outputs,
-            "parameters": {"prediction_ids": question.prediction_ids},
+            "parameters": parameters,
         }
     )
 

@@ -19,6 +19,7 @@ class Repetition:
     Attributes:
         fresh: the rows that were not; None when there are none.
         version: whose answers these are.
+        outliers: what was beyond limits in the rows that were answered before, by prediction id.
 
     Raises:
         Refusal: with status 409: an id has other inputs now, or one answer cannot hold two versions' rows.
@@ -40,6 +41,7 @@ class Repetition:
                 409, f"some rows were answered before: {told}; ask for each version's rows in a request of their own"
             )
         self.version = next(iter(said_by))[0]
+        self.outliers = {name: one.outliers for name, one in known.items() if one.outliers}
 
     def answers(self, fresh: Mapping[str, Any]) -> dict[str, Any]:
         """All rows in the order of the request.

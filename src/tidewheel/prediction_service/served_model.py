@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,12 @@ import msgspec
 from tidewheel.core.clock import utc_now
 from tidewheel.core.digest import digest_file
 from tidewheel.core.errors import ArtifactCorruptError, SchemaMismatchError
-from tidewheel.core.records import EndpointSpec, Prediction
+from tidewheel.core.records import EndpointSpec, Outlier, OutlierCounts, Prediction
 from tidewheel.model_package import Package
+from tidewheel.model_package.outlier_treatment import first_refused, treatment_of
 from tidewheel.model_package.signature import Signature
 from tidewheel.prediction_service.inference_protocol import Question
+from tidewheel.prediction_service.outlier_tally import OutlierTally
 from tidewheel.prediction_service.refusal import Refusal
 from tidewheel.prediction_service.request_form import form_of
 
@@ -27,11 +30,13 @@ class Answer(msgspec.Struct, frozen=True):
 
     Attributes:
         asked: the columns of the request, when they are not what the model was given.
+        outliers: what was beyond limits, by row.
     """
 
-    inputs: dict[str, list[Any]]
+    inputs: Mapping[str, list[Any]]
     outputs: dict[str, Any]
     asked: dict[str, list[Any]]
+    outliers: Mapping[int, tuple[Outlier, ...]] = {}
 
 
 class ServedModel:
@@ -56,6 +61,8 @@ class ServedModel:
         self.signature = package.signature
         self._model = package.open()
         package.check_examples(self._model)
+        self._treatment = treatment_of(package.limits, package.signature)
+        self._tally = OutlierTally(spec.package_digest)
         self._views = _view_inputs(spec, package.signature) if spec.features else None
         self.form = self._views.form() if self._views is not None else form_of(package.signature)
 
@@ -70,16 +77,45 @@ class ServedModel:
             at: when it was asked; None when the workspace's clock is virtual and the request does not tell.
 
         Raises:
-            Refusal: with status 400, naming the field that does not fit; 409 and 503 see `ViewInputs.complete`.
+            Refusal: with status 400, naming the field that does not fit; 422 for an outlier that is to be refused; 409
+                and 503 see `ViewInputs.complete`.
         """
         inputs = asked = question.columns
         if self._views is not None:
             inputs = self._views.complete(asked, len(question.prediction_ids), at)
+        outliers = self._treatment.find(inputs) if self._treatment is not None else {}
         try:
-            outputs = dict(self._model.predict(inputs))
+            if not outliers:
+                outputs = dict(self._model.predict(inputs))
+                return Answer(inputs, outputs, asked if asked.keys() != inputs.keys() else {})
+            return self._answer_outliers(inputs, asked, outliers)
         except SchemaMismatchError as error:
             raise Refusal(400, error.what) from None
-        return Answer(inputs, outputs, asked if asked.keys() != inputs.keys() else {})
+
+    def _answer_outliers(
+        self,
+        inputs: dict[str, list[Any]],
+        asked: dict[str, list[Any]],
+        outliers: Mapping[int, tuple[Outlier, ...]],
+    ) -> Answer:
+        self.signature.bind(inputs)  # a value that does not fit is no outlier, and is told first
+        row_count = len(next(iter(inputs.values())))
+        if refused := first_refused(outliers):
+            self._tally.add(row_count, outliers)
+            raise Refusal(422, refused)
+        assert self._treatment is not None
+        treated = self._treatment.answer(outliers, inputs, row_count, self._model.predict)
+        is_as_asked = treated.inputs is inputs and asked.keys() == inputs.keys()
+        return Answer(treated.inputs, treated.outputs, {} if is_as_asked else asked, outliers)
+
+    def count(self, answer: Answer) -> None:
+        """Counts the rows of an answer that is in the log; those of a refused request are counted already."""
+        if self._treatment is not None:
+            self._tally.add(len(next(iter(answer.inputs.values()))), answer.outliers)
+
+    def outlier_counts(self) -> OutlierCounts | None:
+        """What was beyond limits since this model began to answer; None when it has no limits."""
+        return self._tally.counts() if self._treatment is not None else None
 
     def predictions(self, question: Question, answer: Answer, at: datetime) -> list[Prediction]:
         """The rows of the log for an answered request."""
@@ -103,6 +139,7 @@ class ServedModel:
                 at=at,
                 recorded_at=recorded_at,
                 asked={name: values[row] for name, values in answer.asked.items()},
+                outliers=answer.outliers.get(row, ()),
             )
             for row, identifier in enumerate(question.prediction_ids)
         ]

@@ -22,8 +22,8 @@ import uvicorn
 
 from tidewheel.core.clock import utc_now
 from tidewheel.core.errors import DeploymentError, TidewheelError
-from tidewheel.core.records import EndpointSpec, EndpointState
-from tidewheel.core.records.endpoint import features_digest
+from tidewheel.core.records import EndpointSpec, EndpointState, OutlierCounts
+from tidewheel.core.records.endpoint import OUTLIERS, features_digest
 from tidewheel.prediction_log.segment_writer import SegmentWriter
 from tidewheel.prediction_log.segments import enter_segments
 from tidewheel.prediction_service.app import App
@@ -49,6 +49,7 @@ class EndpointServer:
         self._socket = listening
         self._url = "http://{}:{}".format(*listening.getsockname()[:2])
         self._seen = _stamp(folder)
+        self._told_counts: OutlierCounts | None = None
 
     async def serve(self) -> None:
         """Answers until SIGTERM."""
@@ -58,16 +59,19 @@ class EndpointServer:
         server = uvicorn.Server(config)
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self._close_segment)
         watcher = asyncio.create_task(self._watch())
+        self._tell_counts()
         self._tell("ready")
         try:
             await server.serve(sockets=[self._socket])
         finally:
             watcher.cancel()
             self._log.close_segment()
+            self._tell_counts()
 
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(WATCH_S)
+            self._tell_counts()
             stamp = _stamp(self._folder)
             if stamp == self._seen:
                 continue
@@ -86,11 +90,26 @@ class EndpointServer:
                 return
             self._served = served
             self._app.swap(served)
+            self._tell_counts()
         self._tell("ready")
 
     def _close_segment(self) -> None:
         self._log.close_segment()
         (self._folder / "segments-closed").touch()
+
+    def _tell_counts(self) -> None:
+        """Outside of the state, which is written only when what is served changes; a full disk costs a moment's look.
+
+        What was answered is in the log, whatever becomes of this.
+        """
+        counts = self._served.outlier_counts()
+        if counts is None or counts == self._told_counts:
+            return
+        with contextlib.suppress(OSError):
+            temporary = self._folder / f".{OUTLIERS}"
+            temporary.write_bytes(counts.to_json())
+            temporary.rename(self._folder / OUTLIERS)
+            self._told_counts = counts
 
     def _tell(self, status: Literal["ready", "refused"], message: str = "") -> None:
         spec = self._served.spec

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import threading
 from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
 import pytest
+from msgspec.structs import replace
 
 from tidewheel.core.errors import StorageError
-from tidewheel.core.records import Prediction
+from tidewheel.core.records import Outlier, Prediction
 from tidewheel.metadata_store import Database, SegmentStore
 from tidewheel.prediction_log.answered_index import FILE
 from tidewheel.prediction_log.join import labelled
 from tidewheel.prediction_log.labels import add_labels
-from tidewheel.prediction_log.move import TABLE, forget_answered, move_segments
+from tidewheel.prediction_log.move import SCHEMA, TABLE, forget_answered, move_segments
 from tidewheel.prediction_log.segment_writer import SegmentWriter
 from tidewheel.prediction_log.segments import closed_segments, enter_segments, recover
-from tidewheel.table_store import PyIcebergTableStore
+from tidewheel.table_store import PyIcebergTableStore, run_sql
 
 AT = datetime(2013, 4, 1, tzinfo=UTC)
 
@@ -274,3 +277,21 @@ def test_predictions_are_joined_with_what_was_known_by_a_time(folder, tables, se
     assert known(2) == {"a": 0.0, "b": 0.0}  # of equally late ones the one that was recorded last
     assert known(11) == {"a": 1.0, "b": 0.0, "c": 1.0}  # what became known last, though it was recorded before
     assert labelled(tables, "other", AT, AT + timedelta(days=30), as_known_at=AT).asked == {}
+
+
+def test_outliers_are_columns_of_the_table_also_of_one_that_an_earlier_version_made(folder, tables, segments):
+    tables.create(TABLE, pa.schema([field for field in SCHEMA if field.name not in ("outliers", "is_quarantined")]))
+    found = {
+        name: (Outlier(column="x", policy=name, value=9.0, limit=2.0),) for name in ("flag", "quarantine", "fall_back")
+    }
+    writer = SegmentWriter(folder, maximum_rows=10)
+    writer.append([prediction("usual"), *(replace(prediction(name), outliers=one) for name, one in found.items())])
+    writer.close_segment()
+    move_segments(folder, tables, segments)
+    read = run_sql(
+        "select * from predictions where not is_quarantined", {TABLE: tables.reference(tables.snapshot(TABLE))}
+    )
+    rows = {row["prediction_id"]: row["outliers"] for row in read.to_pylist()}
+    assert sorted(rows) == ["fall_back", "flag", "usual"]
+    assert rows["usual"] is None
+    assert json.loads(rows["flag"]) == [{"column": "x", "policy": "flag", "value": 9.0, "limit": 2.0}]

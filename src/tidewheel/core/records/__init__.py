@@ -22,11 +22,13 @@ from tidewheel.core.records.event import Event, Evidence
 from tidewheel.core.records.execution import Execution, ExecutionStatus, Failure
 from tidewheel.core.records.label import Label
 from tidewheel.core.records.model_version import ModelState, ModelVersion
+from tidewheel.core.records.outlier import Outlier, OutlierCount, OutlierCounts
 from tidewheel.core.records.outlier_policy import OutlierPolicy
 from tidewheel.core.records.prediction import Prediction
 from tidewheel.core.records.record import Record
 from tidewheel.core.records.run import Run, RunStatus
 from tidewheel.core.records.runtime import Runtime
+from tidewheel.core.records.served_limits import ServedLimit, ServedLimits
 from tidewheel.core.records.signal import Signal
 from tidewheel.core.records.snapshot import Snapshot
 from tidewheel.core.records.source_state import SourceState
@@ -62,6 +64,9 @@ __all__ = [
     "MeasuredMetric",
     "ModelState",
     "ModelVersion",
+    "Outlier",
+    "OutlierCount",
+    "OutlierCounts",
     "OutlierFinding",
     "OutlierPolicy",
     "Prediction",
@@ -71,6 +76,8 @@ __all__ = [
     "RunStatus",
     "Runtime",
     "SegmentMetric",
+    "ServedLimit",
+    "ServedLimits",
     "Signal",
     "Snapshot",
     "SourceState",

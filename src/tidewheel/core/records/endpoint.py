@@ -7,7 +7,11 @@ from datetime import datetime
 from typing import Any, Literal
 
 from tidewheel.core.digest import digest_value
+from tidewheel.core.records.outlier import OutlierCount
 from tidewheel.core.records.record import Record
+
+OUTLIERS = "outliers.json"
+"""Beside them, what an endpoint's server counts: `OutlierCounts`."""
 
 
 class EndpointSpec(Record, frozen=True, kw_only=True):
@@ -52,6 +56,9 @@ class EndpointState(Record, frozen=True, kw_only=True):
         url: `http://host:port`; empty before it listens.
         message: why it is not ready.
         features: digest of the definitions of views that it looks features up by; empty when it takes all as they are.
+        judged_count: rows that were held against the package's limits since this version began to answer here; 0 when
+            it has none.
+        outliers: how many of them were beyond, by column and policy.
     """
 
     endpoint: str
@@ -65,6 +72,8 @@ class EndpointState(Record, frozen=True, kw_only=True):
     message: str = ""
     started_at: datetime | None = None
     features: str = ""
+    judged_count: int = 0
+    outliers: tuple[OutlierCount, ...] = ()
 
     @property
     def is_alive(self) -> bool:
