@@ -156,6 +156,26 @@ def test_a_damaged_package_is_refused_and_the_old_version_goes_on(place, tmp_pat
         assert client.predict("model", ROW)["label"] in ([0], [1])
 
 
+def test_a_package_that_fails_in_a_way_nobody_thought_of_is_told_in_the_state_and_ends_nothing(place, tmp_path):
+    """A folder where the package's file should be: an error of the system, not one of Tidewheel's."""
+    before = place.reconcile(deployment(place, 1))
+    path = LocalArtifactStore(tmp_path / "artifacts").path_of(place.digests[1])
+    kept = path.rename(tmp_path / "kept")
+    path.mkdir()
+    with pytest.raises(DeploymentError, match="Is a directory"):
+        place.reconcile(deployment(place, 2))
+    state = place.state("model")
+    assert (state.status, state.version, state.pid, state.is_alive) == ("refused", 1, before.pid, True)
+    assert place.digests[1] in state.message
+    assert "Is a directory" in state.message
+    with InferenceClient(state.url) as client:
+        assert client.predict("model", ROW)["label"] in ([0], [1])
+    path.rmdir()
+    kept.rename(path)
+    after = place.reconcile(deployment(place, 2))
+    assert (after.status, after.version, after.pid, after.message) == ("ready", 2, before.pid, "")
+
+
 def has_ended(place) -> bool:
     """True once the kernel let go of the lock of a killed server; its sockets close a moment before."""
     until = time.monotonic() + 10

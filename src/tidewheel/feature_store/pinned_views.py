@@ -63,6 +63,9 @@ class PinnedViews:
         except FileNotFoundError:
             self.close()
             raise NotFoundError("online store", self._path.name, next_step=MATERIALIZE) from None
+        except OSError as error:  # its folder may not be entered any more
+            self.close()
+            raise StorageError(f"the online store cannot be read: {error.strerror}", where=str(self._path)) from error
         if self._connection is not None and inode == self._inode:
             return
         self.close()

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from tidewheel.core.errors import ConflictError, DeploymentError, NotFoundError, SchemaMismatchError, StorageError
+from tidewheel.core.identifier import new_id
 
 TIMEOUT_S = 60.0
 _DATATYPES = {bool: "BOOL", int: "INT64", float: "FP64", str: "BYTES"}
@@ -19,6 +20,10 @@ _DATATYPES = {bool: "BOOL", int: "INT64", float: "FP64", str: "BYTES"}
 
 class InferenceClient:
     """A connection to one server; use it in a `with` block, from one thread.
+
+    A server closes a connection that was idle for some seconds. Where the kept one turns out to be closed before
+    anything of an answer came, the request is sent once more over a new one; all its rows have ids, so it is answered
+    once.
 
     Args:
         url: `http://host:port`.
@@ -44,7 +49,7 @@ class InferenceClient:
 
         Args:
             columns: plain values by field, None for missing.
-            prediction_ids: one per row; made by the server when not given.
+            prediction_ids: one per row; made up when not given.
             at: the time that it then was, for a server with a virtual clock.
 
         Raises:
@@ -57,6 +62,8 @@ class InferenceClient:
         body: dict[str, Any] = {"inputs": [_tensor(name, list(values)) for name, values in columns.items()]}
         if prediction_ids is not None:
             body["parameters"] = {"prediction_ids": list(prediction_ids)}
+        else:
+            body["id"] = new_id()  # ids of rows follow from it, so that it can be sent again
         headers = {"Content-Type": "application/json"}
         if at is not None:
             headers["Tidewheel-At"] = at.isoformat()
@@ -76,8 +83,7 @@ class InferenceClient:
 
     def _ask(self, path: str, body: bytes, headers: dict[str, str], model: str) -> Any:
         try:
-            self._connection.request("POST", path, body, headers)
-            response = self._connection.getresponse()
+            response = self._send(path, body, headers)
             data = response.read()
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
@@ -94,6 +100,19 @@ class InferenceClient:
         if response.status == http.HTTPStatus.SERVICE_UNAVAILABLE:
             raise StorageError(answer["error"], where=self._url)
         raise SchemaMismatchError(answer["error"], where=self._url)
+
+    def _send(self, path: str, body: bytes, headers: dict[str, str]) -> http.client.HTTPResponse:
+        """The answer's head; a kept connection that was closed in the meantime is replaced once."""
+        is_kept = self._connection.sock is not None
+        try:
+            self._connection.request("POST", path, body, headers)
+            return self._connection.getresponse()
+        except (BrokenPipeError, ConnectionResetError):  # the latter also where it ended before the first byte
+            self._connection.close()
+            if not is_kept:
+                raise
+        self._connection.request("POST", path, body, headers)
+        return self._connection.getresponse()
 
     def __enter__(self) -> Self:
         return self

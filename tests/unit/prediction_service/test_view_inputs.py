@@ -182,6 +182,25 @@ def test_what_is_not_online_or_does_not_fit_is_told_before_anything_is_asked(sto
         store.inputs(fields(miles="float?"))
 
 
+def test_a_store_that_the_system_does_not_let_in_is_told_and_found_again(tmp_path):
+    folder = tmp_path / "workspace"
+    folder.mkdir()
+    store = Store(folder)
+    store.put(("a", 0, 8.0, "x"))
+    inputs = store.inputs(fields(miles="float?"))
+    assert inputs.trouble() == ""
+    away = folder.rename(tmp_path / "away")
+    folder.touch()  # no folder can be looked into; a permission that is lost is another error of the same kind
+    assert inputs.trouble() == "the online store cannot be read: Not a directory"
+    with pytest.raises(Refusal) as refused:
+        inputs.complete({"entity": ["a"]}, 1, START)
+    assert refused.value.status == 503
+    folder.unlink()
+    away.rename(folder)
+    assert inputs.trouble() == ""
+    assert inputs.complete({"entity": ["a"]}, 1, START) == {"miles": [8.0]}
+
+
 def test_a_view_that_is_renamed_is_the_same_view(store):
     store.put(("a", 0, 1.0, "x"))
     store.views = (FeatureView(**{**{n: getattr(values(), n) for n in values().__struct_fields__}, "name": "new"}),)
