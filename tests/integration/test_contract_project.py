@@ -100,14 +100,14 @@ def test_quarantine_is_released_after_the_contract_changed(project):
     assert "0 rows released, 2 stay" in project.tidewheel("quarantine", "release", "readings")
     (project.folder / "small.py").write_text(source("['a', 'b', 'c']"))
     said = project.tidewheel("quarantine", "release", "readings")
-    assert "1 rows released, 1 stay" in said
+    assert "1 row released, 1 stay" in said
     assert read_json(project.tidewheel("sql", "select id from readings order by 1", "--json")) == [
         {"id": 1},
         {"id": 2},
     ]
     (batch,) = read_json(project.tidewheel("quarantine", "list", "readings", "--json"))
     assert batch["reasons"] == {"value.no seven": 1}
-    assert "1 rows dropped" in project.tidewheel("quarantine", "drop", "readings", "--ingest", batch["ingest_id"])
+    assert "1 row dropped" in project.tidewheel("quarantine", "drop", "readings", "--ingest", batch["ingest_id"])
     assert "nothing is in quarantine" in project.tidewheel("quarantine", "list")
     project.tidewheel("quarantine", "drop", "readings", "--ingest", "nonesuch", code=3)
 

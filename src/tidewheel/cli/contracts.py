@@ -9,7 +9,7 @@ import click
 from tidewheel.cli import exit_code
 from tidewheel.cli.command import command, opened
 from tidewheel.cli.findings import print_findings
-from tidewheel.cli.output import print_facts, print_json, print_table
+from tidewheel.cli.output import counted, print_facts, print_json, print_table
 from tidewheel.table_store.contract_messages import describe_rule
 
 
@@ -66,7 +66,7 @@ def check_command(context: click.Context, table: str, snapshot: int | None, as_j
         else:
             print_findings(report)
             outcome = "keeps its contract" if report.is_kept else "breaks its contract"
-            click.echo(f"{table}: {report.rows:,} rows, {report.rules} rules: it {outcome}")
+            click.echo(f"{table}: {counted(report.rows)}, {counted(report.rules, 'rule')}: it {outcome}")
         if not report.is_kept:
             context.exit(exit_code.USAGE)
 

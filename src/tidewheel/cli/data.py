@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Sized
+from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
@@ -10,7 +10,7 @@ import click
 
 from tidewheel.cli.command import command, opened
 from tidewheel.cli.findings import print_findings
-from tidewheel.cli.output import print_json, print_table
+from tidewheel.cli.output import counted, print_json, print_table
 from tidewheel.core.errors import ParameterError
 
 
@@ -27,20 +27,16 @@ def ingest_command(table: str, files: tuple[str, ...], as_json: bool) -> None:
         if as_json:
             print_json(result)
             return
-        skipped = f", {_count(result.files_skipped)} there already" if result.files_skipped else ""
+        skipped = f", {counted(len(result.files_skipped), 'file')} there already" if result.files_skipped else ""
         snapshot = result.snapshot
         if result.quarantined:
-            skipped += f", {result.quarantined:,} rows in quarantine"
+            skipped += f", {counted(result.quarantined)} in quarantine"
         if result.report is not None:
             print_findings(result.report)
         click.echo(
-            f"{table}: {result.rows:,} rows added from {_count(result.files_added)}{skipped}; "
-            f"snapshot {snapshot.snapshot_id} has {snapshot.row_count:,} rows"
+            f"{table}: {counted(result.rows)} added from {counted(len(result.files_added), 'file')}{skipped}; "
+            f"snapshot {snapshot.snapshot_id} has {counted(snapshot.row_count)}"
         )
-
-
-def _count(files: Sized) -> str:
-    return f"{len(files)} file{'' if len(files) == 1 else 's'}"
 
 
 @command("sql", example='tidewheel sql "select carrier, count(*) n from flights group by 1 order by n desc"')
@@ -59,7 +55,7 @@ def sql_command(
             if named:
                 raise ParameterError("--snapshot and --into do not go together")
             snapshot = workspace.extract(into, query, engine=engine)
-            told = f"{into}: snapshot {snapshot.snapshot_id} has {snapshot.row_count:,} rows"
+            told = f"{into}: snapshot {snapshot.snapshot_id} has {counted(snapshot.row_count)}"
             print_json(snapshot) if as_json else click.echo(told)
             return
         with workspace.stream_sql(query, snapshots=named, engine=engine) as reader:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tidewheel.cli.command import command, opened
-from tidewheel.cli.output import print_json, print_table, write_text
+from tidewheel.cli.output import counted, print_json, print_table, write_text
 
 if TYPE_CHECKING:
     from tidewheel.steps.data_analysis import TableAnalysis
@@ -50,7 +50,7 @@ def profile_command(
 
 def _print(found: TableAnalysis) -> None:
     summary = found.profile.summary()
-    click.echo(f"{found.title}: {summary['rows']:,} rows")
+    click.echo(f"{found.title}: {counted(summary['rows'])}")
     columns = ("column", "type", "missing", "distinct", "least", "median", "greatest", "most frequent")
     print_table(columns, [_row(column) for column in summary["columns"]], empty="it has no columns")
     if found.comparison is not None:

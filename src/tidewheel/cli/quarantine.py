@@ -6,7 +6,7 @@ import click
 
 from tidewheel.cli.command import command, opened
 from tidewheel.cli.findings import print_findings
-from tidewheel.cli.output import print_json, print_table
+from tidewheel.cli.output import counted, print_json, print_table
 
 
 @command("list", example="tidewheel quarantine list")
@@ -59,7 +59,7 @@ def release_command(table: str, ingest: str | None, as_json: bool) -> None:
             return
         for result in results:
             print_findings(result.report)
-            click.echo(f"{result.ingest_id}: {result.released:,} rows released, {result.kept:,} stay")
+            click.echo(f"{result.ingest_id}: {counted(result.released)} released, {result.kept:,} stay")
         if not results:
             click.echo("nothing is in quarantine")
 
@@ -71,7 +71,7 @@ def drop_command(table: str, ingest: str | None, as_json: bool) -> None:
     """Take rows of TABLE out of quarantine for good."""
     with opened() as workspace:
         rows = workspace.quarantine.drop(table, ingest)
-        print_json({"rows": rows}) if as_json else click.echo(f"{table}: {rows:,} rows dropped from quarantine")
+        print_json({"rows": rows}) if as_json else click.echo(f"{table}: {counted(rows)} dropped from quarantine")
 
 
 quarantine_command = click.Group(

@@ -14,6 +14,7 @@ from tidewheel.feature_store.report import JoinReport, ViewReport
 from tidewheel.feature_store.spine import Spine
 from tidewheel.pipeline.feature_view import OnDemandDefinition, ViewDefinition
 from tidewheel.table_store import TableReference
+from tidewheel.table_store.arrow_types import check_case
 
 Definition = ViewDefinition | OnDemandDefinition
 
@@ -38,7 +39,7 @@ def join(
         threads: how many DuckDB may use; all cores by default.
 
     Raises:
-        SchemaMismatchError: two views give a column of one name, or a column or type does not fit.
+        SchemaMismatchError: two views give a column of one name, whatever its case, or a column or type does not fit.
         NotFoundError: a view's table is not among the references.
     """
     _check_names(views)
@@ -76,6 +77,7 @@ def _check_names(views: Sequence[Definition]) -> None:
                     next_step=f"name one otherwise: features={{'{view.name}_{name}': ...}}",
                 )
             owners[name] = view.name
+    check_case(owners)
 
 
 def _check_free(columns: Sequence[str], views: Sequence[Definition]) -> None:
@@ -86,3 +88,5 @@ def _check_free(columns: Sequence[str], views: Sequence[Definition]) -> None:
                 f"column {taken[0]!r} of the spine is a feature of view {view.name!r} too",
                 next_step="rename or drop the spine's column",
             )
+        for name in view.features:
+            check_case(dict.fromkeys([*(column for column in columns if column.casefold() == name.casefold()), name]))

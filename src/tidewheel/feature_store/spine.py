@@ -34,8 +34,8 @@ class Spine:
 
     def __init__(self, rows: Any, event_time: str, as_known: str | None) -> None:
         self.rows = _to_arrow(rows)
-        self.time = self._moments(event_time)
-        self._known = None if as_known is None else self._moments(as_known)
+        self.time = self._moments(event_time, "time of the spine, `event_time`")
+        self._known = None if as_known is None else self._moments(as_known, "time that says what was known, `as_known`")
 
     @property
     def tells_what_was_known(self) -> bool:
@@ -56,8 +56,8 @@ class Spine:
             columns[f"tidewheel key {name}"] = _fit(column, types[name], name, view)
         return pa.table(columns)
 
-    def _moments(self, name: str) -> pa.ChunkedArray:
-        column = self._column(name, "time of the spine")
+    def _moments(self, name: str, what: str) -> pa.ChunkedArray:
+        column = self._column(name, what)
         if not pt.is_timestamp(column.type) or column.type.tz is None:
             told = "has no time zone" if pt.is_timestamp(column.type) else f"is {column.type}, no time"
             raise SchemaMismatchError(

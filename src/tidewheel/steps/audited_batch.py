@@ -13,7 +13,7 @@ from tidewheel.steps.audited_publish import AuditedPublish, Batch, broken
 from tidewheel.steps.data_files import unified_schema
 from tidewheel.steps.ingest_properties import FILE, RUN
 from tidewheel.steps.quarantine import Origin
-from tidewheel.steps.schema_skew import expected_schema, read_expected
+from tidewheel.steps.schema_skew import expected_schema, lacks_columns, read_expected
 from tidewheel.table_store import PyIcebergTableStore
 from tidewheel.table_store.contract_columns import wrong_type
 
@@ -68,15 +68,15 @@ class AuditOfFiles:
         is_first = known is None
         expected = expected_schema(contract, known)
         _check_names(expected)
-        if known is None or len(expected) > len(known):
+        if known is None or lacks_columns(known, contract):
             # Whether the files fit is told before the table is touched; they are read again, one at a time, later.
             schemas = {
                 file.path: table.schema
                 for file, table in zip(self._files, self._read(audit, expected, known), strict=True)
             }
+            expected = self._unified(audit, schemas)
+            _check_names(expected)
             if known is None:
-                expected = self._unified(audit, schemas)
-                _check_names(expected)
                 store.create(self._table, expected)
             else:
                 store.evolve(self._table, expected)

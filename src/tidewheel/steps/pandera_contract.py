@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 import pandera.pandas as pa
+import pyarrow as arrow
 from pandera.api.checks import Check
 
 from tidewheel.core.digest import digest_value
@@ -62,13 +63,15 @@ def translate(contract: Contract, *, module: str = "", name: str = "") -> TableC
         module, name: where it is declared, so that slow checks can be found again.
 
     Raises:
-        DefinitionError: every policy without a rule, condition that is no SQL, and column without a form, at once.
+        DefinitionError: every policy without a rule, rule about a column that the schema lacks, condition that is none,
+            and column without a form, at once.
     """
     schema = schema_of(contract)
     problems: list[str] = []
     columns = tuple(_columns(schema, problems)) if schema is not None else ()
-    rules = [*_schema_rules(schema), *_declared_rules(contract, problems)]
+    rules = [*_schema_rules(schema), *_declared_rules(contract, problems, columns)]
     rules = [_with_policy(rule, contract.policies) for rule in _with_own_names(rules)]
+    problems += _column_problems(contract, columns)
     problems += _policy_problems(contract, rules)
     profile = _profile_policies(contract, columns, rules, problems)
     if problems:
@@ -134,7 +137,9 @@ def _schema_rules(schema: pa.DataFrameSchema | None) -> Iterator[ContractRule]:
         yield _rule("", check)
 
 
-def _declared_rules(contract: Contract, problems: list[str]) -> Iterator[ContractRule]:
+def _declared_rules(
+    contract: Contract, problems: list[str], columns: Sequence[ContractColumn] = ()
+) -> Iterator[ContractRule]:
     for key in contract.unique:
         yield _unique((key,) if isinstance(key, str) else tuple(key))
     for column, share in contract.max_null_share.items():
@@ -148,9 +153,10 @@ def _declared_rules(contract: Contract, problems: list[str]) -> Iterator[Contrac
     if fresh is not None and fresh.max_ahead is not None:
         limit = {"max": {"now_plus_s": fresh.max_ahead.total_seconds()}}
         yield ContractRule(name=f"{fresh.column}.future", kind="range", column=fresh.column, arguments=limit)
+    types = {column.name: type_ for column in columns if (type_ := named_type(column.type)) is not None}
     for rule in contract.rules:
         try:
-            parse_condition(rule.sql)
+            parse_condition(rule.sql, arrow.schema(list(types.items())))
         except ParameterError as error:
             problems.append(f"rule {rule.name!r} is no condition: {error.what} @ Contract.rules")
         yield ContractRule(name=rule.name, kind="sql", arguments={"sql": rule.sql}, policy=rule.policy)
@@ -301,6 +307,20 @@ def _with_policy(rule: ContractRule, policies: Mapping[str, Any]) -> ContractRul
             return msgspec.convert({**rule.to_dict(), "policy": policy, "severity": severity}, ContractRule)
     severity = "warning" if rule.policy == "flag" else rule.severity
     return msgspec.convert({**rule.to_dict(), "severity": severity}, ContractRule)
+
+
+def _column_problems(contract: Contract, columns: Sequence[ContractColumn]) -> Iterator[str]:
+    """Columns that only a rule knows; a contract without a schema leaves the columns open."""
+    known = [column.name for column in columns]
+    if not known:
+        return
+    named = [(one, "unique") for key in contract.unique for one in ((key,) if isinstance(key, str) else key)]
+    named += [(one, "schema") for one in (getattr(schema_of(contract), "unique", None) or ())]
+    named += [(one, "max_null_share") for one in contract.max_null_share]
+    named += [(contract.freshness.column, "freshness")] if contract.freshness is not None else []
+    for name, place in named:
+        if name not in known:
+            yield f"there is no column {name!r} in the schema: {suggest(name, known, 'column')} @ Contract.{place}"
 
 
 def _policy_problems(contract: Contract, rules: list[ContractRule]) -> list[str]:

@@ -23,6 +23,11 @@ def expected_schema(contract: TableContract, table: pa.Schema | None) -> pa.Sche
     return pa.schema(list(fields.values()))
 
 
+def lacks_columns(table: pa.Schema, contract: TableContract) -> bool:
+    """Whether the contract has columns that the table does not have, of a type that it names or of any."""
+    return not {column.name for column in contract.columns} <= set(table.names)
+
+
 def read_expected(
     path: Path, contract: TableContract, expected: pa.Schema, known: pa.Schema | None, nulls: tuple[str, ...]
 ) -> tuple[pa.Table | None, list[ContractFinding]]:
@@ -64,9 +69,9 @@ def read_expected(
     read = pa.table(columns)
     if is_open:
         return read, []
-    if known is None:  # columns whose type the contract leaves open have that of the file
-        open_fields = [read.schema.field(name) for name in read.column_names if name not in expected.names]
-        expected = pa.schema([*expected, *open_fields])
+    # Columns that only the contract has, and whose type it leaves open, have that of the file.
+    open_fields = [read.schema.field(name) for name in read.column_names if name not in expected.names]
+    expected = pa.schema([*expected, *open_fields])
     return conform(read, expected, where=str(path), fills_missing=True), []
 
 

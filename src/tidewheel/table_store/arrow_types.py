@@ -41,8 +41,11 @@ def table_schema(schema: pa.Schema) -> pa.Schema:
         except TypeError as error:
             problems.append(f"column {field.name!r} is {error}")
     if problems:
+        fitting = (
+            " (uint64 to int64, or to decimal128(20, 0) for larger numbers)" if pa.uint64() in schema.types else ""
+        )
         raise SchemaMismatchError(
-            f"no table holds these types: {'; '.join(problems)}", next_step="cast or drop these columns"
+            f"no table holds these types: {'; '.join(problems)}", next_step=f"cast or drop these columns{fitting}"
         )
     return pa.schema(fields)
 

@@ -81,4 +81,5 @@ def _listed(values: Sequence[Any]) -> str:
 
 def _duration(seconds: float) -> str:
     days, rest = divmod(seconds, 86_400)
-    return f"{days:g} days" if not rest else f"{seconds / 3600:g} hours"
+    number, unit = (days, "day") if not rest else (seconds / 3600, "hour")
+    return f"{number:g} {unit}{'' if number == 1 else 's'}"

@@ -16,6 +16,7 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
+from tidewheel.core.errors import ParameterError
 from tidewheel.core.records import ContractFinding, ContractRule, TableContract
 from tidewheel.table_store.contract_columns import differing_types, missing_columns, unexpected_columns
 from tidewheel.table_store.contract_messages import batch_message, row_message
@@ -32,6 +33,7 @@ from tidewheel.table_store.contract_sql import (
 )
 from tidewheel.table_store.duckdb_contract_failure import failure_of_rule
 from tidewheel.table_store.duckdb_engine import configuration, confine, parquet, told
+from tidewheel.table_store.duckdb_syntax import check_is_condition
 from tidewheel.table_store.table_reference import TableReference
 
 SAMPLES = 5
@@ -297,7 +299,7 @@ def open_audit(
         threads: how many DuckDB may use; all cores by default.
 
     Raises:
-        ParameterError: a rule's condition is no SQL.
+        ParameterError: a rule's condition is no SQL, or neither true nor false.
         SchemaMismatchError: a condition names a column that is not there.
         ArtifactMissingError, ArtifactCorruptError: a data file is gone or damaged.
     """
@@ -312,7 +314,18 @@ def open_audit(
             _create_source(connection, "raw", rows, places=True)
             if keyed and published is not None:
                 _create_source(connection, "published", published, places=False)
+            _check_conditions(connection, contract)
             yield ContractAudit(connection, contract, schema, at, slow, has_published=keyed)
+
+
+def _check_conditions(connection: duckdb.DuckDBPyConnection, contract: TableContract) -> None:
+    for rule in contract.rules:
+        if rule.kind == "sql":
+            try:
+                check_is_condition(connection, rule.arguments["sql"], "raw")
+            except ParameterError as error:
+                where = f"contract of table {contract.table!r}, rule {rule.name!r}"
+                raise ParameterError(error.what, where=where, next_step=error.next_step) from None
 
 
 def _create_source(

@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 import msgspec
+import pyarrow as pa
 
 from tidewheel.core.errors import ParameterError
 
@@ -42,8 +43,12 @@ def parse_select(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str,
     return dict(tree["statements"][0]["node"])
 
 
-def parse_condition(text: str) -> None:
-    """Checks that a text is one expression over the columns of one row.
+def parse_condition(text: str, schema: pa.Schema | None = None) -> None:
+    """Checks that a text is one expression over the columns of one row, and true or false where the types tell.
+
+    Args:
+        text: the expression.
+        schema: columns whose types are known; there may be others.
 
     Raises:
         ParameterError: it is something else, or reads a table.
@@ -57,6 +62,30 @@ def parse_condition(text: str) -> None:
         raise ParameterError(f"{text!r} is not one condition over the columns of a row", next_step="write a comparison")
     if beyond := beyond_row(tree["select_list"]):
         raise ParameterError(f"{text!r} uses {beyond}", next_step="write a comparison of the row's columns")
+    if not schema:
+        return
+    with duckdb.connect(":memory:") as connection:
+        connection.register("rows", schema.empty_table())
+        check_is_condition(connection, text, "rows")
+
+
+def check_is_condition(connection: duckdb.DuckDBPyConnection, text: str, source: str) -> None:
+    """Checks that an expression over the columns of a relation is true or false, not a number or a text.
+
+    Nothing is said of an expression that does not fit these columns.
+
+    Raises:
+        ParameterError: it is of another type.
+
+    Example:
+        >>> check_is_condition(duckdb.connect(), "n > 1", "(select 1::bigint n)")
+    """
+    try:
+        (type_,) = connection.sql(f"select ({text}\n) from {source}").types
+    except duckdb.Error:
+        return
+    if type_ != "BOOLEAN":
+        raise ParameterError(f"{text!r} is {type_}, not true or false", next_step="write a comparison")
 
 
 def beyond_row(tree: Any) -> str | None:

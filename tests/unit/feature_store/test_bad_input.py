@@ -87,6 +87,7 @@ def test_a_view_that_does_not_fit_its_table_is_told(weather, changes, error, tol
         ({"origin": None}, "column 'origin' is missing: the key of feature view 'weather'"),
         ({"origin": [7]}, "key 'origin' is int64 in the spine and string in feature view 'weather'"),
         ({"origin": [1.5]}, "cast the spine's column"),
+        ({"Temp": [1.0]}, "differ only in case, which SQL does not see: 'Temp' and 'temp'"),
         ({"temp": [1.0]}, "column 'temp' of the spine is a feature of view 'weather' too"),
     ],
 )
@@ -98,6 +99,11 @@ def test_a_spine_that_does_not_fit_is_told(weather, changes, told):
 def test_a_view_of_an_unknown_table_and_features_of_one_name_are_told(weather):
     with pytest.raises(NotFoundError, match="did you mean 'weather'"):
         joined(view(table="wether"), spine(), weather)
+    alike = view(features={"Temp": "temp"})
+    with pytest.raises(SchemaMismatchError, match="'temp' and 'Temp'"):
+        join(spine(), [view(), alike], {"weather": weather}, event_time="at")
+    with pytest.raises(SchemaMismatchError, match="'seen' is missing: the time that says what was known"):
+        join(spine(), [view()], {"weather": weather}, event_time="at", as_known="seen")
     with pytest.raises(SchemaMismatchError, match="given by the views 'weather' and 'weather'"):
         join(spine(), [view(), view()], {"weather": weather}, event_time="at")
 

@@ -13,6 +13,7 @@ from tidewheel.core.errors import (
     ConflictError,
     ContractBrokenError,
     NotFoundError,
+    ParameterError,
     SchemaMismatchError,
     UnreadableFileError,
 )
@@ -326,6 +327,28 @@ def test_a_contract_that_grew_lets_the_table_grow(place):
     columns = {**COLUMNS, "gate": pa.Column(str)}
     place.ingest("b.csv", "2,AA,1,2013-01-01T00:00:00Z,B2\n", contract(columns), head="id,carrier,delay,at,gate\n")
     assert place.store.read(place.store.snapshot("t")).to_arrow(["gate"])["gate"].to_pylist() == [None, "B2"]
+
+
+def test_a_column_whose_type_the_contract_leaves_open_grows_the_table_with_that_of_the_file(place):
+    place.ingest("a.csv", GOOD.format(1))
+    declared, head = (
+        contract({**COLUMNS, "gate": pa.Column(None, nullable=True, required=False)}),
+        HEAD.strip() + ",gate\n",
+    )
+    place.ingest("b.csv", GOOD.format(2), declared)
+    assert "gate" not in place.store.schema("t").names, "no file says what it is"
+    place.ingest("c.csv", "3,AA,1,2013-01-01T00:00:00Z,7\n", declared, head=head)
+    place.ingest("d.csv", "4,AA,1,2013-01-01T00:00:00Z,8\n", declared, head=head)
+    assert place.store.schema("t").field("gate").type == pyarrow.int64()
+    assert place.store.read(place.store.snapshot("t")).to_arrow(["gate"])["gate"].to_pylist() == [None, None, 7, 8]
+
+
+def test_a_rule_that_is_a_number_is_refused_where_only_the_file_says_so(place):
+    declared = Contract("t", rules=[RowRule("small", "id + 1")])
+    with pytest.raises(ParameterError, match=r"'id \+ 1' is BIGINT, not true or false") as refused:
+        place.ingest("a.csv", "1\n", declared, head="id\n")
+    assert refused.value.where == "contract of table 't', rule 'small'"
+    assert place.ids() == []
 
 
 def test_rows_without_a_schema_are_held_against_rules_alone(place):

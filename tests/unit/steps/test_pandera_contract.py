@@ -163,6 +163,9 @@ def test_the_most_exact_policy_decides():
     assert found == {"a.not_null": "flag", "a.range": "clip", "b.not_null": "quarantine", "b.range": "quarantine"}
 
 
+ONE = pa.DataFrameSchema({"a": pa.Column(int)})
+
+
 @pytest.mark.parametrize(
     ("contract", "told"),
     [
@@ -171,6 +174,12 @@ def test_the_most_exact_policy_decides():
         (lambda: Contract("t", rules=[RowRule("r", "a <")]), "rule 'r' is no condition"),
         (lambda: Contract("t", rules=[RowRule("r", "(select true from other)")]), "rule 'r' is no condition"),
         (lambda: Contract("t", rules=[RowRule("r", "a"), RowRule("r", "b")]), "two rules are called 'r'"),
+        (lambda: Contract("t", ONE, rules=[RowRule("r", "a + 1")]), r"rule 'r' is no condition: 'a \+ 1' is BIGINT"),
+        (lambda: Contract("t", ONE, unique=["aa"]), "there is no column 'aa' in the schema: did you mean 'a'"),
+        (lambda: Contract("t", ONE, unique=[("a", "c")]), "there is no column 'c' in the schema: known: a"),
+        (lambda: Contract("t", pa.DataFrameSchema({"a": pa.Column(int)}, unique=["b"])), "there is no column 'b'"),
+        (lambda: Contract("t", ONE, freshness=Freshness("at")), "no column 'at' in the schema.* @ Contract.freshness"),
+        (lambda: Contract("t", ONE, max_null_share={"A": 0.1}), "no column 'A' in the schema.*max_null_share"),
         (lambda: Contract("t", schema={"a": int}), "a dict for a schema"),
         (lambda: Contract("t", unique="id"), "unique is the text 'id'"),
         (lambda: Contract("t", max_null_share={"a": 2}), "2 is no share"),
