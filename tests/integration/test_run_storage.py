@@ -8,6 +8,8 @@ import resource
 import shutil
 import sqlite3
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
 
@@ -320,3 +322,16 @@ def test_a_damaged_artifact_is_never_handed_out(tmp_path):
         assert "run again" in said or "made it again" in said
     with project.open() as workspace:
         assert workspace.submit("counting")["even"].outputs["output"].load()[:2] == [0, 2]
+
+
+def test_a_run_removes_what_a_writer_left_that_was_killed_long_ago(tmp_path):
+    project = SmallProject(tmp_path / "project", SOURCE)
+    folder = project.workspace_folder / "artifacts" / "tmp"
+    folder.mkdir(parents=True)
+    for name, hours in (("old", 2), ("young", 0)):
+        (folder / name).write_bytes(b"half of i")
+        written = time.time() - 3600 * hours
+        os.utime(folder / name, (written, written))
+    with project.open() as workspace:
+        workspace.submit("counting")
+    assert [Path(path).name for path in half_written(project)] == ["young"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +40,7 @@ class FileWriter(io.RawIOBase):
 
     Small writes are gathered; a buffer of a megabyte or more is hashed in one parallel update and handed to the kernel
     as it is, without a copy, and a really large one is hashed while it is written. Errors of the disk come out as
-    StorageError.
+    StorageError. The file is locked until it is closed or its writer dies, so that nobody takes it for a dead one's.
 
     Args:
         path: the file to create; it must not exist.
@@ -52,6 +54,8 @@ class FileWriter(io.RawIOBase):
         self._pending = bytearray()
         self._written = 0
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        with suppress(OSError):  # a file system without locks: only its age tells that the file is in use
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def writable(self) -> bool:
         """Always true."""
@@ -78,6 +82,7 @@ class FileWriter(io.RawIOBase):
         self._drain()
         try:
             os.fchmod(self._fd, 0o444)
+            os.utime(self._fd)  # without its lock it is young until it has its name, however long ago it was begun
         except OSError as error:
             raise storage_error("an artifact cannot be made read-only", error, self._path) from error
         self.close()

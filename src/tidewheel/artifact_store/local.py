@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -29,7 +30,7 @@ class LocalArtifactStore:
 
     Guarantees:
         * A file appears under its digest whole or not at all: it is written to `<root>/tmp` and renamed. Whatever is
-          killed while writing leaves at most a temporary file, which `discard_torn` removes.
+          killed while writing leaves at most a temporary file, which `discard_torn` removes, not a live one's.
         * Putting an equal value again, here or in another process at the same time, is harmless and gives an equal
           artifact. A file whose size is wrong is replaced.
         * `load` checks the digest of what it reads, each time.
@@ -204,20 +205,13 @@ class LocalArtifactStore:
         return sorted(names)
 
     def discard_torn(self, older_than_s: float = 3600.0) -> int:
-        """Removes what killed writers left; returns how many files.
+        """Removes what killed writers left; returns how many files. One that cannot be removed stays.
 
         Args:
-            older_than_s: age in seconds since the last write to the file; younger ones may belong to a live writer.
+            older_than_s: age in seconds since the last write to the file; younger ones may belong to a live writer. An
+                older one that its writer still holds open stays, too.
         """
-        removed = 0
-        for path in self.root.glob("tmp/*"):
-            try:
-                if time.time() - path.stat().st_mtime >= older_than_s:
-                    path.unlink()
-                    removed += 1
-            except FileNotFoundError:
-                continue
-        return removed
+        return sum(_discard(path, time.time() - older_than_s) for path in self.root.glob("tmp/*"))
 
     def _write(self, encode: Callable[[BinaryIO], dict[str, Any]], codec: str, type_name: str) -> Artifact:
         with self._temporary() as temporary:
@@ -262,6 +256,21 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return -1
+
+
+def _discard(path: Path, written_before: float) -> bool:
+    """Removes a temporary file of a writer that is dead; its lock went with it."""
+    with suppress(OSError):
+        if path.stat().st_mtime > written_before:
+            return False
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+        finally:
+            os.close(fd)
+        return True
+    return False
 
 
 def _fsync(path: Path) -> None:

@@ -57,7 +57,8 @@ class Running:
         is_debug: bool = False,
         reuses_results: bool = True,
     ) -> Run:
-        """Runs a pipeline to its end; models that it makes are registered. Runs that died before are collected first.
+        """Runs a pipeline to its end; models that it makes are registered. Runs that died before are collected first,
+        and files that they had half written removed.
 
         Args:
             event: the cause; without one, whoever calls asks for it.
@@ -160,7 +161,11 @@ class Running:
         return collect_reports(run, folder, self._stores.runs, self._stores.executions, on_end=self._record_seen)
 
     def _settle(self) -> None:
-        """Collects this machine's dead runs: whether those of others live, only their folders tell."""
+        """Collects this machine's dead runs, and what killed writers left.
+
+        Whether runs of other machines live, only their folders tell.
+        """
+        self._stores.artifacts.discard_torn()
         for run in self._stores.runs.running():
             if run.host == os.uname().nodename:
                 self.collect(run)

@@ -335,15 +335,35 @@ store.put(b"")
         env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
     )
     assert writer.stdout.readline() == b"wrote\n"
+    old = time.time() - 7200
+    os.utime(leftovers(store)[0], (old, old))
+    assert store.discard_torn(older_than_s=3600) == 0  # its writer waits for more, but lives
+    writer.stdin.write(b"more\n")
+    writer.stdin.flush()
+    assert writer.stdout.readline() == b"wrote\n"
     writer.send_signal(signal.SIGKILL)
     writer.communicate(timeout=60)
     assert store.list_digests() == []
     assert len(leftovers(store)) == 1
-    assert store.discard_torn(older_than_s=3600) == 0
-    old = time.time() - 7200
+    assert store.discard_torn(older_than_s=3600) == 0  # too young
     os.utime(leftovers(store)[0], (old, old))
     assert store.discard_torn(older_than_s=3600) == 1
     assert leftovers(store) == []
+
+
+def test_a_file_that_was_begun_long_ago_is_young_when_it_is_finished(store):
+    class Slow:
+        name, version = "bytes", 1
+
+        def encode(self, value, stream):
+            stream.write(b"x" * (1 << 20))
+            old = time.time() - 7200
+            os.utime(leftovers(store)[0], (old, old))
+            return {}
+
+    before = time.time() - 60
+    store.codecs._codecs["tidewheel.artifact_store.bytes_codec:BytesCodec"] = Slow()
+    assert store.path_of(store.put(b"")).stat().st_mtime > before
 
 
 def test_json_values_load_no_heavy_library(store):
