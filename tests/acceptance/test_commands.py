@@ -54,6 +54,15 @@ def test_init_takes_a_name_that_fits_and_refuses_one_that_does_not(tmp_path):
     assert "there is no folder" in CliRunner().invoke(app, ["-C", str(tmp_path / "none"), "init"]).output
 
 
+def test_init_says_that_a_module_which_is_not_there_comes_next(tmp_path):
+    (tmp_path / "there.py").touch()
+    made = CliRunner().invoke(app, ["-C", str(tmp_path), "init", "--module", "there", "--module", "my.pipelines"])
+    assert "next: write my.pipelines, which every command imports; then `tidewheel plan`" in made.output
+    (tmp_path / "tidewheel.toml").unlink()
+    made = CliRunner().invoke(app, ["-C", str(tmp_path), "init", "--module", "there"])
+    assert "next: `tidewheel plan` lists its pipelines" in made.output
+
+
 def test_new_makes_a_committed_project_that_can_be_planned(tmp_path):
     folder = tmp_path / 'my "best" project'
     made = CliRunner().invoke(app, ["new", str(folder), "--json"])
@@ -166,6 +175,7 @@ def test_why_rerun_names_what_changed(life):
 def test_models_lists_versions(life):
     listed = life.json("models", "toy")
     assert listed["champions"] == {"toy": 2}
+    assert listed["aliases"] == {"toy": {"champion": 2}}
     assert [one["version"] for one in listed["versions"]] == [2, 1]
     assert "champion" in life.tell("models")
     assert "did you mean 'toy'?" in life.tell("models", "tyo", code=3)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import subprocess
 
 import pytest
+from click.testing import CliRunner
 
+import toy_project
+from tidewheel.cli.app import app
 from tidewheel.workspace.champions import registry
 
 
@@ -101,6 +104,8 @@ def spare(life):
 def test_a_version_is_pinned_set_aside_and_deleted_and_why_still_tells_it(life, spare):
     assert "is its champion" in life.tell("models", "delete", spare, "2", "--reason", "x", code=5)
     life.tell("models", "alias", spare, "audited", "1")
+    assert life.json("models", spare)["aliases"] == {spare: {"champion": 2, "audited": 1}}
+    assert " audited " in life.tell("models", spare)
     assert "alias spare audited --remove" in life.tell("models", "delete", spare, "1", "--reason", "x", code=5)
     assert "a version or --remove" in life.tell("models", "alias", spare, "audited", code=2)
     life.tell("models", "alias", spare, "audited", "--remove")
@@ -121,6 +126,16 @@ def test_a_version_is_pinned_set_aside_and_deleted_and_why_still_tells_it(life, 
     assert {"delete", "alias", "set state"} <= set(operations)
     states = life.json("models", "show", spare, "1")["states"]
     assert [one["to_state"] for one in states] == ["approved", "retired", "deleted"]
+
+
+def test_a_model_that_is_declared_but_was_never_registered_is_told_so(tmp_path):
+    folder = str(toy_project.write_project(tmp_path / "project"))
+    for arguments in (["show", "toy"], ["toy"]):
+        told = CliRunner().invoke(app, ["-C", folder, "models", *arguments])
+        assert told.exit_code == 3
+        assert "version of model 'toy' does not exist" in told.output
+        assert "it is declared, but was never registered: `tidewheel run training` does that" in told.output
+    assert "did you mean 'toy'?" in CliRunner().invoke(app, ["-C", folder, "models", "show", "tyo"]).output
 
 
 def test_a_model_whose_versions_are_all_deleted_is_told_and_no_traceback(life):

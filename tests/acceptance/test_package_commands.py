@@ -10,6 +10,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from tidewheel.model_package import Package
+from tidewheel.model_package.archive import read_archive, write_archive
+from tidewheel.workspace.champions import registry
+
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory):
@@ -67,6 +71,38 @@ def test_an_altered_package_fails_and_is_not_loaded(life):
         path.write_bytes(kept)
         path.chmod(mode)
     assert checks(life, "1")["digest"] is True
+
+
+def test_verify_tells_that_a_bill_is_missing_or_wrong(life, monkeypatch, tmp_path):
+    stores = life.toy.stores
+    first = stores.models.get("toy", 1)
+    whole = stores.artifacts.load(first.package)
+    wrong = Package(whole.manifest, whole.examples, whole.parity, whole.files, b'{"components":[]}')
+
+    def without_bill(package, stream):
+        files = read_archive(stores.artifacts.path_of(first.package))
+        write_archive({name: data for name, data in files.items() if name != "sbom.json"}, stream)
+
+    references = [stores.artifacts.put(wrong)]
+    monkeypatch.setattr(Package, "write", without_bill)
+    references.append(stores.artifacts.put(whole))
+    for reference in references:
+        registry(stores).register(
+            "billed",
+            reference,
+            run=stores.runs.get(first.run_id),
+            metrics={},
+            parameters={},
+            snapshots=first.snapshots,
+            verdict_digest="",
+            state="rejected",
+            reason="for this test",
+            at=first.at,
+        )
+    assert "does not tell the hash of model.onnx" in life.tell("models", "verify", "billed", "1", code=6)
+    told = life.tell("models", "verify", "billed", "2", code=6)
+    assert "FAILED  the package has no sbom.json" in told
+    assert "examples" not in told
 
 
 def test_a_version_that_is_not_there_is_told(life):

@@ -64,11 +64,16 @@ def compare_command(runs: tuple[str, ...], with_equal: bool, html: Path | None, 
 
 
 def _columns(rows: list[dict[str, Any]], sort: str) -> list[str]:
-    """The run, what is sorted by, what differs between the runs, and only then what does not."""
+    """The run, what is sorted by, what differs between the runs that have it, and only then what does not.
+
+    Example:
+        >>> _columns([{"run": "b", "rate": 1, "depth": 2, "auc": 0.7}, {"run": "a", "rate": 1, "depth": 3}], sort="")
+        ['run', 'depth', 'rate', 'auc']
+    """
     names = dict.fromkeys(name for row in rows for name in row)
     first = [name for name in (*_FIRST, sort) if name in names]
     rest = [name for name in names if name not in first]
-    return first + sorted(rest, key=lambda name: len({repr(row.get(name)) for row in rows}) < 2)
+    return first + sorted(rest, key=lambda name: len({repr(row[name]) for row in rows if name in row}) < 2)
 
 
 def _cell(value: Any) -> str:

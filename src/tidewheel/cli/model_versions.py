@@ -56,17 +56,18 @@ def list_command(
             sort=sort,
             ascending=ascending,
         )
-        champions = {name: workspace.champion(name) for name in {one.model for one in versions}}
-        numbers = {name: one.version if one else None for name, one in champions.items()}
+        found = workspace.models.aliases()
+        aliases = {name: found.get(name, {}) for name in dict.fromkeys(one.model for one in versions)}
         if as_json:
-            print_json({"champions": numbers, "versions": versions})
+            champions = {name: places.get("champion") for name, places in aliases.items()}
+            print_json({"champions": champions, "aliases": aliases, "versions": versions})
             return
         shown = [*([sort] if sort else []), *(MetricCondition.parse(text).name for text in metrics)]
         rows = [
             (
                 one.model,
                 f"v{one.version}",
-                "champion" if numbers[one.model] == one.version else "",
+                ", ".join(alias for alias, number in aliases[one.model].items() if number == one.version),
                 one.state,
                 one.at,
                 one.run_id,

@@ -8,7 +8,7 @@ import click
 
 from tidewheel.cli.command import command, opened
 from tidewheel.cli.output import print_json, print_table
-from tidewheel.workspace.template import init_project, name_from, new_project
+from tidewheel.workspace.template import init_project, name_from, new_project, unwritten_modules
 
 
 @command("init", example="tidewheel init --module my_package.pipelines")
@@ -19,6 +19,8 @@ def init_command(name: str | None, modules: tuple[str, ...], as_json: bool) -> N
     folder = Path(click.get_current_context().find_root().params.get("project") or ".").resolve()
     path = init_project(folder, name or name_from(folder), modules)
     following = "`tidewheel plan` lists its pipelines" if modules else "name the modules that declare pipelines in it"
+    if missing := unwritten_modules(folder, modules):
+        following = f"write {', '.join(missing)}, which every command imports; then {following}"
     print_json({"path": str(path)}) if as_json else click.echo(f"wrote {path.name}; next: {following}")
 
 

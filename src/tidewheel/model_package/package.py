@@ -81,7 +81,7 @@ class Package:
         examples: rows with expected answers.
         parity: how the package was compared with the model.
         files: `model.onnx` or native files by name.
-        bill: the software bill of materials in CycloneDX's JSON form; empty in a package that was made without.
+        bill: the software bill of materials in CycloneDX's JSON form.
         limits: beyond which rows are outliers where it answers, and what is done about them; None when nothing is.
     """
 
@@ -91,7 +91,7 @@ class Package:
         examples: Examples,
         parity: ParityReport,
         files: Mapping[str, bytes],
-        bill: bytes = b"",
+        bill: bytes,
         limits: ServedLimits | None = None,
     ) -> None:
         self.manifest = manifest
@@ -133,9 +133,8 @@ class Package:
             "package.json": self.manifest.to_json(),
             "examples.json": self.examples.to_json(),
             "parity.json": self.parity.to_json(),
+            "sbom.json": self.bill,
         }
-        if self.bill:
-            documents["sbom.json"] = self.bill
         if self.limits is not None:  # without limits the bytes are those of a package before there were any
             documents["limits.json"] = self.limits.to_json()
         write_archive({**self.files, **documents}, stream)
@@ -153,8 +152,11 @@ class Package:
             manifest = Manifest.from_json(files.pop("package.json"))
             examples = Examples.from_json(files.pop("examples.json"))
             parity = ParityReport.from_json(files.pop("parity.json"))
+            bill = files.pop("sbom.json")
             limits = ServedLimits.from_json(files.pop("limits.json")) if "limits.json" in files else None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError) as error:
+        except KeyError as error:
+            raise UnreadableFileError(f"the package has no {error.args[0]}", where=str(path)) from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UnreadableFileError(f"its documents are not those of a package: {error}", where=str(path)) from None
         if not manifest.signature.inputs or (
             manifest.signature.task != "regression" and not manifest.signature.classes
@@ -167,7 +169,6 @@ class Package:
                 raise UnreadableFileError(
                     f"its limits are not those of its model: {error.what}", where=str(path)
                 ) from None
-        bill = files.pop("sbom.json", b"")
         return cls(manifest, examples, parity, files, bill, limits)
 
     def open(self, *, threads: int = 1) -> PackageModel:

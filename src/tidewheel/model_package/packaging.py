@@ -14,6 +14,7 @@ from tidewheel.model_package.bill_of_materials import write_bill
 from tidewheel.model_package.comparison import Comparison
 from tidewheel.model_package.conversion import Converter
 from tidewheel.model_package.forest_conversion import ForestConverter
+from tidewheel.model_package.known_categories import with_known_categories
 from tidewheel.model_package.measurement import installed_version
 from tidewheel.model_package.native_model import frame_of, open_native, write_native
 from tidewheel.model_package.onnxruntime_model import OnnxModel
@@ -117,6 +118,7 @@ def _kept(original: OriginalModel, comparison: Comparison, to_native: Callable[[
     """The native form, held against the model's answers to the sample as it was given."""
     reason = "; ".join(original.reasons) or f"{type(original.model).__name__} has no exact form in ONNX here"
     signature = infer_signature(original.rows, *original.task())
+    signature = with_known_categories(signature, original.model, original.rows)
     runtime: RuntimeName = "xgboost" if is_xgboost(original.model) else "sklearn"
     try:
         if runtime == "xgboost":

@@ -9,6 +9,7 @@ import pandas as pd
 
 from tidewheel.core.errors import NotFoundError, ParameterError
 from tidewheel.pipeline.surroundings import surroundings
+from tidewheel.steps.query_rows import by_query, is_ranker, told_queries
 
 # What libraries refuse in the name of a column, without saying which one it was.
 _NOT_IN_NAMES = {"lightgbm": '",:[]{}', "xgboost": "[]<"}
@@ -28,6 +29,7 @@ def fit_estimator(
     label: str = "label",
     features: Sequence[str] = (),
     weight: str = "",
+    group: str = "",
     patience: int = 50,
     rounds: int | None = None,
     seed: int | None = None,
@@ -45,8 +47,10 @@ def fit_estimator(
         train: rows to learn from.
         validation: later rows on which boosting stops early; other estimators do not see them.
         label: the column to learn.
-        features: columns to learn from; by default all but label and weight.
+        features: columns to learn from; by default all but label, weight and group.
         weight: a column with the weight of each row; empty for none.
+        group: the column that names the query of each row, for LGBMRanker and XGBRanker; the rows may stand in any
+            order. Others learn each row by itself.
         patience: rounds without a better score on the validation rows after which boosting stops; 0 for never.
         rounds: boosting rounds, in place of the estimator's own number: those that a search had found, for example.
         seed: by default the step's, 0 in a notebook.
@@ -54,7 +58,8 @@ def fit_estimator(
 
     Raises:
         NotFoundError: a column is missing.
-        ParameterError: there are no rows, labels are missing, or a column is of a type that no model learns from.
+        ParameterError: there are no rows, labels or queries are missing, a column is of a type that no model learns
+            from, or the estimator takes no such labels.
 
     Example:
         >>> from sklearn.linear_model import LogisticRegression
@@ -68,13 +73,17 @@ def fit_estimator(
     around = surroundings()
     seed = (seed if seed is not None else around.seed if around else 0) % 2**31  # more is too much for LightGBM
     cpu = cpu if cpu is not None else around.cpu if around else 1
-    names = list(features) or [str(name) for name in train.columns if name not in (label, weight)]
-    columns = [*names, label, *([weight] if weight else [])]
+    names = list(features) or [str(name) for name in train.columns if name not in (label, weight, group)]
+    columns = [*names, label, *filter(None, (weight, group))]
     for part, rows in {"training": train, "validation": validation}.items():
         if rows is not None:
             _check(rows, part, columns, label)
     kind = library_of(estimator)
     _check_names(names, kind)
+    _check_kind(estimator, kind, train[label], group=group, weight=weight)
+    if group:
+        train = by_query(train, group, "training rows")
+        validation = None if validation is None else by_query(validation, group, "validation rows")
     copy = clone(estimator, safe=False)
     _settle(copy, kind, seed=seed, cpu=cpu)
     if rounds is not None and kind in _ROUNDS:
@@ -84,6 +93,9 @@ def fit_estimator(
     options = _stopping(copy, kind, inputs, train[label], validation if stops else None, patience)
     if weight:
         options["sample_weight"] = train[weight]
+    if is_ranker(copy):
+        judged = validation[group] if validation is not None and stops else None
+        options |= told_queries(kind, train[group], judged)
     with parallel_config(n_jobs=cpu):
         fitted = copy.fit(inputs, train[label], **options)
     return copy if fitted is None else fitted
@@ -186,6 +198,9 @@ def _stopping(
     rows, labels = model_rows(estimator, validation[list(train.columns)]), validation[learned.name]
     if kind == "hist":
         return {"X_val": rows, "y_val": labels}
+    is_classifier = hasattr(estimator, "predict_proba")
+    if is_classifier:  # nothing was learned about a class that is new
+        rows, labels = _of_known_classes(rows, labels, learned)
     if kind == "xgboost":
         estimator.set_params(early_stopping_rounds=patience)
         named = [str(name) for name in train.columns if train[name].dtype == "category"]
@@ -193,15 +208,42 @@ def _stopping(
         return {"eval_set": [(rows, labels)], "verbose": False}
     from lightgbm import early_stopping
 
-    if hasattr(estimator, "predict_proba"):  # it numbers the classes of `y`, but takes `eval_y` as it is
-        codes = pd.Series(pd.Index(sorted(learned.unique())).get_indexer(labels), index=labels.index)
-        rows, labels = rows[codes >= 0], codes[codes >= 0]  # nothing was learned about a class that is new
-        if labels.empty:
-            raise ParameterError(
-                f"no class of the validation rows' {str(learned.name)!r} is among those of the training rows",
-                next_step="look at how the rows were split, or leave the validation rows out",
-            )
+    if is_classifier:  # it numbers the classes of `y`, but takes `eval_y` as it is
+        labels = pd.Series(pd.Index(sorted(learned.unique())).get_indexer(labels), index=labels.index)
     return {"eval_X": (rows,), "eval_y": (labels,), "callbacks": [early_stopping(patience, verbose=False)]}
+
+
+def _of_known_classes(rows: pd.DataFrame, labels: pd.Series, learned: pd.Series) -> tuple[pd.DataFrame, pd.Series]:
+    is_known = labels.isin(learned.unique())
+    if not is_known.any():
+        raise ParameterError(
+            f"no class of the validation rows' {str(learned.name)!r} is among those of the training rows",
+            next_step="look at how the rows were split, or leave the validation rows out",
+        )
+    return rows[is_known], labels[is_known]
+
+
+def _check_kind(estimator: Any, kind: str, labels: pd.Series, *, group: str, weight: str) -> None:
+    """What this kind of estimator cannot be told, or must be."""
+    name = type(estimator).__name__
+    if is_ranker(estimator) and not group:
+        raise ParameterError(
+            f"{name} learns an order within queries, and no column says which rows are of one",
+            next_step='name it: group="query"',
+        )
+    if is_ranker(estimator) and kind == "xgboost" and weight:
+        raise ParameterError(
+            f"{name} takes a weight for each query, and {weight!r} has one for each row",
+            next_step="leave it out, or take LGBMRanker",
+        )
+    if kind == "xgboost" and hasattr(estimator, "predict_proba"):
+        found = sorted(labels.unique().tolist(), key=str)
+        if set(found) != set(range(len(found))):
+            told = ", ".join(repr(one) for one in found[:5])
+            raise ParameterError(
+                f"{name} takes classes that are numbered from 0, and {str(labels.name)!r} has {told}",
+                next_step="number them in the step that makes the label, or take LGBMClassifier, which learns any",
+            )
 
 
 def _check(rows: pd.DataFrame, part: str, columns: list[str], label: str) -> None:

@@ -13,6 +13,7 @@ from tidewheel.core.errors import NotFoundError, ParameterError
 from tidewheel.core.metrics import Metrics
 from tidewheel.pipeline import step
 from tidewheel.steps.estimator_fit import fit_estimator, model_rows
+from tidewheel.steps.query_rows import query_codes
 
 _LIBRARIES = ("sklearn", "lightgbm", "xgboost")
 
@@ -39,6 +40,7 @@ def model_training(
     label: str = "label",
     features: list[str] | None = None,
     weight: str = "",
+    group: str = "",
     patience: int = 50,
     seed: int = 0,
 ) -> Training:
@@ -50,7 +52,7 @@ def model_training(
         estimator: a class of scikit-learn, LightGBM or XGBoost, as it is imported. These three count for the step's
             key, so a new release of one trains anew; another library's estimator needs a step that imports it.
         arguments: for the class.
-        label, features, weight, patience, seed: as of `fit_estimator`.
+        label, features, weight, group, patience, seed: as of `fit_estimator`.
 
     Raises:
         NotFoundError: there is no such class or column.
@@ -69,26 +71,37 @@ def model_training(
         label=label,
         features=features or (),
         weight=weight,
+        group=group,
         patience=patience,
         seed=seed,
     )
     metrics = Metrics()
     for name, rows in {"train": train, "validation": validation}.items():
         if rows is not None:
-            metrics |= {f"{name}_{key}": one for key, one in score_estimator(model, rows, label=label).items()}
+            scored = score_estimator(model, rows, label=label, group=group)
+            metrics |= {f"{name}_{key}": one for key, one in scored.items()}
     return Training(model, metrics)
 
 
-def score_estimator(model: Any, rows: pd.DataFrame, *, label: str = "label") -> Metrics:
+def score_estimator(model: Any, rows: pd.DataFrame, *, label: str = "label", group: str = "") -> Metrics:
     """How well a fitted estimator answers rows: the few numbers by which one trains and tunes.
+
+    Args:
+        group: the column that names the query of each row, for a ranking.
 
     Returns:
         `roc_auc` and `log_loss` (in nats) for two classes; `accuracy` and `log_loss` for more; `rmse`, `mae` (in units
-        of the label) and `r2` for numbers. What the rows cannot say, such as a ROC AUC of one class, is NaN.
+        of the label) and `r2` for numbers; `ndcg`, `ndcg_10`, `mrr` and `map`, as means over queries, for a ranking.
+        What the rows cannot say, such as a ROC AUC of one class, is NaN.
+
+    Raises:
+        ParameterError: the ranking is a classifier's, or a row has no query.
     """
     from sklearn import metrics
 
-    labels, inputs = rows[label].to_numpy(), model_rows(model, rows.drop(columns=label))
+    labels, inputs = rows[label].to_numpy(), model_rows(model, rows.drop(columns=[label, *filter(None, [group])]))
+    if group:
+        return _ranked(model, inputs, labels, query_codes(rows, group, "rows to be judged by"))
     if not hasattr(model, "classes_"):
         answers = np.asarray(model.predict(inputs), dtype=float)
         is_constant = len(np.unique(labels)) < 2
@@ -109,6 +122,18 @@ def score_estimator(model: Any, rows: pd.DataFrame, *, label: str = "label") -> 
     has_both = len(np.unique(labels)) == 2
     curve = float(metrics.roc_auc_score(labels, shares[:, 1])) if has_both else math.nan
     return Metrics(roc_auc=curve, log_loss=loss)
+
+
+def _ranked(model: Any, inputs: pd.DataFrame, labels: Any, queries: Any) -> Metrics:
+    from tidewheel.statistics.ranking_metrics import query_values
+    from tidewheel.statistics.scored import Scored
+
+    if hasattr(model, "classes_"):
+        raise ParameterError(f"{type(model).__name__} is a classifier, which gives no numbers for a ranking")
+    scored = Scored("ranking", labels.astype(float), np.asarray(model.predict(inputs), dtype=float), groups=queries)
+    found = {name: query_values(name, scored)[0] for name in ("ndcg", "ndcg_10", "mrr", "map")}
+    known = {name: values[np.isfinite(values)] for name, values in found.items()}
+    return Metrics({name: float(values.mean()) if len(values) else math.nan for name, values in known.items()})
 
 
 def _make(name: str, arguments: dict[str, Any]) -> Any:

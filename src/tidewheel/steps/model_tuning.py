@@ -45,6 +45,10 @@ _DIRECTIONS: dict[str, Direction] = {
     "log_loss": "minimize",
     "rmse": "minimize",
     "mae": "minimize",
+    "ndcg": "maximize",
+    "ndcg_10": "maximize",
+    "mrr": "maximize",
+    "map": "maximize",
 }
 _searches: dict[Path, itertools.count[int]] = {}
 
@@ -77,6 +81,7 @@ def tune(
     label: str = "label",
     folds: int = 0,
     time: str = "",
+    group: str = "",
     trials: int = 20,
     batch: int = 4,
     workers: int | None = None,
@@ -103,6 +108,8 @@ def tune(
         label: the column to learn, for the default score.
         folds: parts in time order, at least 2.
         time: the column that orders rows; with `validation` it is only checked that those come later.
+        group: the column that names the query of each row, for a ranking: a query's rows stay together, at the time of
+            the last of them, and the default score is that of rankings.
         trials: how many.
         batch: trials that are asked together; it changes what is asked, while `workers` does not.
         workers: trials side by side; by default as many as fit into the step's `cpu`.
@@ -125,8 +132,8 @@ def tune(
     _check(trials=trials, batch=batch, cpu=cpu, timeout_s=timeout_s, memory_mb=memory_mb, workers=workers)
     towards = direction or _direction_of(metric)
     seed = around.seed if seed is None else seed
-    rows, splits = time_splits(train, validation, folds=folds, time=time)
-    fit, score = _function_of(fit), _function_of(score or _DefaultScore(label))
+    rows, splits = time_splits(train, validation, folds=folds, time=time, group=group)
+    fit, score = _function_of(fit), _function_of(score or _DefaultScore(label, group))
     with TemporaryDirectory(prefix="tidewheel-tuning-") as nowhere:
         work = TrialWork(
             fit,
@@ -140,7 +147,7 @@ def tune(
             known_modules=around.known_modules,
         )
         names = [getattr(one, "__qualname__", type(one).__qualname__) for one in (fit, score)]
-        settings: list[Any] = [names, dict(space), metric, towards, seed, cpu, batch, folds, time, len(rows)]
+        settings: list[Any] = [names, dict(space), metric, towards, seed, cpu, batch, folds, time, group, len(rows)]
         if scratch is not None:  # the step's own folder is named by its key, which covers all of it
             settings += [label, digest_rows(rows), digest_function(fit), digest_function(score)]
         side_by_side = workers or max(1, around.cpu // cpu)
@@ -247,13 +254,14 @@ class _Search:
 
 
 class _DefaultScore:
-    """`score_estimator` with the label's name; a class, so that it can be sent to another process."""
+    """`score_estimator` with the names of columns; a class, so that it can be sent to another process."""
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, label: str, group: str) -> None:
         self._label = label
+        self._group = group
 
     def __call__(self, model: Any, rows: pd.DataFrame) -> Metrics:
-        return score_estimator(model, rows, label=self._label)
+        return score_estimator(model, rows, label=self._label, group=self._group)
 
 
 def _function_of(one: Any) -> Any:

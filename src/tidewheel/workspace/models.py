@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from tidewheel.core.errors import NotFoundError, ParameterError
+from tidewheel.core.errors import NotFoundError, ParameterError, TidewheelError
 from tidewheel.core.records import Event, ModelState, ModelVersion
 from tidewheel.model_registry.search import MetricCondition, VersionFilter, sorted_by_metric
 from tidewheel.workspace.cause import request_event
 from tidewheel.workspace.champions import chosen_version, registry
 from tidewheel.workspace.model_comparison import VersionComparison, VersionDetails, compare
 from tidewheel.workspace.operation import Operation, record_operation
+from tidewheel.workspace.project import Project
 from tidewheel.workspace.stores import Stores
 
 
@@ -22,8 +23,9 @@ class Models:
     Example of use: `workspace.models.find(metrics=["roc_auc > 0.7"], snapshot="flights")`
     """
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(self, stores: Stores, project: Project) -> None:
         self._stores = stores
+        self._project = project
 
     def find(
         self,
@@ -55,7 +57,7 @@ class Models:
         """
         versions = self._stores.models.list(model)
         if model is not None and not versions:
-            raise NotFoundError("model", model, known=self._stores.models.models())
+            raise self._absent(model)
         wanted = VersionFilter(
             states=tuple(states),
             metrics=[MetricCondition.parse(text) for text in metrics],
@@ -65,6 +67,15 @@ class Models:
         )
         found = wanted.select(versions, self._commit_of)
         return sorted_by_metric(found, sort, ascending=ascending) if sort else found
+
+    def aliases(self) -> dict[str, dict[str, int]]:
+        """Where the aliases of each model point: `champion`, then those of one's own."""
+        found: dict[str, dict[str, int]] = {}
+        for (model, alias), version in sorted(
+            self._stores.aliases.all().items(), key=lambda one: (one[0][1] != "champion", one[0])
+        ):
+            found.setdefault(model, {})[alias] = version
+        return found
 
     def show(self, model: str, version: int | None = None) -> VersionDetails:
         """All that is recorded about a version, by default the champion, before the first one the newest.
@@ -158,6 +169,17 @@ class Models:
         event = request_event(self._stores, str(parameters["model"]), parameters)
         with record_operation(self._stores, name, parameters, event) as operation:
             yield event, operation
+
+    def _absent(self, model: str) -> NotFoundError:
+        """What is told of a model without versions: that it is declared, or which names there are."""
+        try:
+            declared = self._project.declared().models
+        except TidewheelError:  # of a project that cannot be imported only what is registered is known
+            declared = {}
+        if model not in declared:
+            return NotFoundError("model", model, known={*self._stores.models.models(), *declared})
+        told = f"it is declared, but was never registered: `tidewheel run {declared[model].pipeline}` does that"
+        return NotFoundError("version of model", model, next_step=told)
 
     def _commit_of(self, run_id: str) -> str:
         run = self._stores.runs.find(run_id)

@@ -150,8 +150,6 @@ def _digest_check(version: ModelVersion) -> Check:
 
 
 def _bill_check(package: Package) -> Check:
-    if not package.bill:
-        return Check(name="bill", is_passed=None, told="it has no bill of materials")
     try:
         wrong = wrong_files(package.bill, package.files)
     except (ValueError, KeyError, TypeError, IndexError, RecursionError):

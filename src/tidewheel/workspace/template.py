@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from tidewheel.core.config import FILE_NAME
 from tidewheel.core.errors import ParameterError, SourceError
+from tidewheel.source_repository import find_import_roots
 
 _LEFT_OUT = shutil.ignore_patterns(".*cache*", ".tidewheel", "__pycache__", "*.pyc", "data", "demo.py", "measure.py")
 
@@ -57,6 +59,30 @@ def init_project(folder: Path, name: str, modules: tuple[str, ...]) -> Path:
     except FileExistsError:
         raise ParameterError(f"there is a {FILE_NAME} already", where=str(folder)) from None
     return path
+
+
+def unwritten_modules(folder: Path, modules: tuple[str, ...]) -> list[str]:
+    """Those modules that are neither in the folder nor installed.
+
+    Example:
+        >>> unwritten_modules(Path("/nowhere"), ("json", "my_pipelines"))
+        ['my_pipelines']
+    """
+    roots = find_import_roots(folder)
+    return [name for name in modules if not any(_is_below(root, name) for root in roots) and not _is_installed(name)]
+
+
+def _is_below(root: Path, module: str) -> bool:
+    path = root.joinpath(*module.split("."))
+    return path.is_dir() or path.with_name(f"{path.name}.py").is_file()
+
+
+def _is_installed(module: str) -> bool:
+    """By its package alone, because finding a module within one imports that."""
+    try:
+        return importlib.util.find_spec(module.partition(".")[0]) is not None
+    except ValueError:
+        return False
 
 
 def name_from(folder: Path) -> str:

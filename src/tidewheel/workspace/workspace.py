@@ -63,7 +63,7 @@ class Workspace:
         self.contracts = Contracts(self.stores, self.project)
         self.quarantine = QuarantineDesk(self.stores, self.contracts)
         self.reads = NotebookReads(self.stores, self.project)
-        self.models = Models(self.stores)
+        self.models = Models(self.stores, self.project)
         self._running = Running(self.stores, self.project)
 
     @cached_property

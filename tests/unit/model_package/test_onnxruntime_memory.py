@@ -173,6 +173,7 @@ def test_texts_that_are_repeated_end_the_process_that_proves_a_package_and_no_ot
         Examples(inputs={"x": ["x" * 100_000]}, outputs={"prediction": [float(1 + (1 << 20))]}),
         ParityReport(sample_rows=1, boundary_rows=0, maximum_difference=0.0, tolerance=1e-6),
         {"model.onnx": bytes(data)},
+        b"{}",
     )
     with pytest.raises(SchemaMismatchError, match="cannot run the package"):
         measured(package, sys.executable, memory_bytes=2 << 30)

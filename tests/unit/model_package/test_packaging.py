@@ -281,6 +281,7 @@ def test_the_examples_are_kept_and_checked(tmp_path):
         type(package.examples)(inputs=package.examples.inputs, outputs=forged),
         package.parity,
         package.files,
+        package.bill,
     )
     with pytest.raises(ConversionError, match="answers differ by 0.001"):
         other.check_examples()

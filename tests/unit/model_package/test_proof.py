@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 
 import numpy as np
@@ -24,6 +23,7 @@ from sklearn.linear_model import LogisticRegression
 
 from tidewheel.core.errors import ParameterError, UnreadableFileError
 from tidewheel.model_package import Package, package_model
+from tidewheel.model_package.archive import read_archive, write_archive
 from tidewheel.model_package.bill_of_materials import wrong_files
 from tidewheel.model_package.signing import (
     Envelope,
@@ -64,10 +64,18 @@ def test_the_bill_survives_the_file(package, tmp_path):
     with open(tmp_path / "p", "wb") as stream:
         package.write(stream)
     assert Package.read(tmp_path / "p").bill == package.bill
-    buffer = io.BytesIO()
-    Package(package.manifest, package.examples, package.parity, package.files).write(buffer)
-    (tmp_path / "old").write_bytes(buffer.getvalue())
-    assert Package.read(tmp_path / "old").bill == b""  # as before there were bills
+
+
+@pytest.mark.parametrize("document", ["package.json", "examples.json", "parity.json", "sbom.json"])
+def test_a_file_that_lacks_a_document_is_no_package(package, tmp_path, document):
+    with open(tmp_path / "p", "wb") as stream:
+        package.write(stream)
+    files = read_archive(tmp_path / "p")
+    del files[document]
+    with open(tmp_path / "less", "wb") as stream:
+        write_archive(files, stream)
+    with pytest.raises(UnreadableFileError, match=f"the package has no {document}"):
+        Package.read(tmp_path / "less")
 
 
 @pytest.fixture

@@ -443,6 +443,7 @@ def altered(package: Package, **changes: object) -> Package:
         changes.get("examples", package.examples),
         package.parity,
         changes.get("files", package.files),
+        package.bill,
     )
 
 

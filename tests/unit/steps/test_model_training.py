@@ -66,6 +66,61 @@ def test_early_stopping_knows_the_classes_whatever_they_are_called(estimator, cl
     assert chosen_rounds(fit_estimator(estimator, train, later, patience=5, seed=7)) == chosen_rounds(stopped)
 
 
+@pytest.mark.parametrize(("classes", "said"), [(("early", "late"), "'early', 'late'"), ((1, 2), "1, 2")], ids=str)
+def test_xgboost_is_refused_classes_that_it_cannot_number_in_words(classes, said):
+    train = rows().assign(label=lambda one: np.array(classes)[one["label"]])
+    with pytest.raises(ParameterError, match=f"XGBClassifier takes classes that are numbered from 0.* has {said}"):
+        fit_estimator(BOOSTERS[1], train)
+
+
+def queries(count: int = 40, seed: int = 1, first: int = 0) -> pd.DataFrame:
+    """Ten rows of each query, those of a query all over the place; a row's grade is what `signal` is worth in it."""
+    frame = rows(count * 10, seed).drop(columns="label")
+    source = np.random.default_rng(seed)
+    frame["query"] = [f"q{first + number}" for number in source.permutation(np.repeat(np.arange(count), 10))]
+    worth = frame["distance"] + (frame["carrier"] == "UA") + source.normal(size=len(frame)) / 2
+    rank = worth.groupby(frame["query"]).rank(method="first")
+    return frame.assign(label=((rank - 1) // 3).astype(int))
+
+
+RANKERS = [lightgbm.LGBMRanker(n_estimators=100, min_child_samples=5), xgboost.XGBRanker(n_estimators=100)]
+
+
+@pytest.mark.parametrize("ranker", RANKERS, ids=named)
+def test_a_ranker_learns_the_order_within_queries_however_their_rows_stand(ranker):
+    train, later = queries(), queries(20, 2, first=40)
+    fitted = fit_estimator(ranker, train, later, group="query", patience=5, seed=7)
+    assert chosen_rounds(fitted) < 100
+    scores = score_estimator(fitted, queries(20, 3), group="query")
+    chance = score_estimator(fitted, queries(20, 3).assign(distance=0.0, carrier="UA"), group="query")
+    assert scores["ndcg"] > 0.9 > chance["ndcg"]
+    assert sorted(scores) == ["map", "mrr", "ndcg", "ndcg_10"]
+    named_class = f"{type(ranker).__module__.partition('.')[0]}.{named(ranker)}"
+    trained = model_training(train, later, estimator=named_class, group="query")
+    assert {"train_ndcg", "validation_ndcg"} <= set(trained.metrics)
+
+
+def test_what_a_ranker_cannot_learn_from_is_told():
+    with pytest.raises(ParameterError, match='LGBMRanker learns an order within queries(.|\n)*group="query"'):
+        fit_estimator(RANKERS[0], queries())
+    with pytest.raises(NotFoundError, match="column 'qeury'"):
+        fit_estimator(RANKERS[0], queries(), group="qeury")
+    with pytest.raises(ParameterError, match="1 of 400 training rows have no 'query'"):
+        fit_estimator(RANKERS[0], queries().assign(query=lambda one: one["query"].where(one.index > 0)), group="query")
+    with pytest.raises(ParameterError, match="XGBRanker takes a weight for each query"):
+        fit_estimator(RANKERS[1], queries().assign(weight=1.0), group="query", weight="weight")
+
+
+def test_the_order_of_rows_within_their_queries_counts_not_that_of_the_queries():
+    fitted = [fit_estimator(RANKERS[0], one, group="query", rounds=5, seed=7) for one in _in_two_orders(queries())]
+    said = [model.predict(model_rows(model, queries(5, 2))) for model in fitted]
+    np.testing.assert_allclose(said[0], said[1], rtol=1e-6)
+
+
+def _in_two_orders(frame):
+    return frame, frame.iloc[np.argsort(frame["query"].to_numpy(), kind="stable")]
+
+
 def test_lightgbm_does_not_stop_by_rows_of_a_class_that_it_could_not_learn():
     later = rows(200, 2)
     with_new = pd.concat([later, later.assign(label=7)], ignore_index=True)

@@ -23,6 +23,7 @@ from tidewheel.core.errors import NotFoundError, ParameterError, ParametersError
 from tidewheel.pipeline import step
 from tidewheel.steps.estimator_fit import fit_estimator
 from tidewheel.steps.model_tuning import tune
+from tidewheel.steps.time_splits import time_splits
 from tidewheel.steps.trial import TrialRecord
 from tidewheel.workspace.codecs import codec_table
 from tuning_trials import SPACE, rows
@@ -155,6 +156,32 @@ def test_what_cannot_be_searched_is_refused_before_a_trial_starts(options, error
 def test_validation_rows_that_are_not_later_are_refused():
     with pytest.raises(ParameterError, match="begin at day 29, and the training rows end at 29"):
         tune(tuning_trials.fit, rows(), rows(20, 58), time="day", **OPTIONS)
+
+
+def test_folds_keep_the_rows_of_a_query_together_and_judge_what_comes_later():
+    frame = pd.DataFrame({"day": [1, 3, 2, 2, 4, 4, 5, 1], "query": list("aabbccdd")})
+    found, splits = time_splits(frame, None, folds=2, time="day", group="query")
+    parts = [(set(found["query"].iloc[learn]), set(found["query"].iloc[judge])) for learn, judge in splits]
+    assert parts == [({"a", "b"}, {"c"}), ({"a", "b", "c"}, {"d"})]  # d's last row is the last of all
+    with pytest.raises(ParameterError, match="2 values of 'query' have training rows and validation rows"):
+        time_splits(frame[::2], frame[1:4], folds=0, time="", group="query")
+
+
+def test_a_ranking_is_tuned_by_the_order_within_its_queries():
+    source = np.random.default_rng(1)
+    frame = pd.DataFrame({"day": np.repeat(np.arange(30), 10), "good": source.normal(size=300)})
+    frame = frame.assign(query=frame["day"], label=(frame["good"] + source.normal(size=300) > 0.5).astype(int))
+
+    def fit(trial, train, validation):
+        estimator = lightgbm.LGBMRanker(n_estimators=20, min_child_samples=5, **trial.parameters)
+        chosen = {"features": ["good"], "group": "query", "rounds": trial.rounds}
+        return fit_estimator(estimator, train, validation, **chosen)
+
+    space = {"ranker": {"num_leaves": [2, 7]}}
+    found = tune(fit, frame, folds=2, time="day", group="query", space=space, metric="ndcg", trials=2, seed=3)
+    assert found.metrics["trials_succeeded"] == 2
+    assert 0.7 < found.best["value"] <= 1
+    assert type(found.model).__name__ == "LGBMRanker"
 
 
 def test_functions_of_a_notebook_and_steps_will_do():

@@ -153,7 +153,7 @@ def test_a_champion_with_other_columns_is_a_failed_check():
 
 def test_a_damaged_champion_is_a_failed_check():
     standing = packaged("right")
-    damaged = Package(standing.manifest, standing.examples, standing.parity, {"model.onnx": b"damaged"})
+    damaged = Package(standing.manifest, standing.examples, standing.parity, {"model.onnx": b"damaged"}, b"{}")
     assert "cannot be loaded" in check(judged(packaged("left"), flights(), damaged), "better than champion").message
 
 
