@@ -141,6 +141,8 @@ def as_categories(model: Any, rows: pd.DataFrame) -> pd.DataFrame:
 
 def _categories_of(model: Any) -> dict[str, list[Any]]:
     """The categories that a fitted model of XGBoost knows, by column."""
+    if model.booster == "gblinear":  # which knows none, and refuses to say so
+        return {}
     found = model.get_booster().get_categories(export_to_arrow=True).to_arrow()
     return {name: values.to_pylist() for name, values in found if values is not None}
 

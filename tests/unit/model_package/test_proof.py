@@ -66,7 +66,7 @@ def test_the_bill_survives_the_file(package, tmp_path):
     assert Package.read(tmp_path / "p").bill == package.bill
 
 
-@pytest.mark.parametrize("document", ["package.json", "examples.json", "parity.json", "sbom.json"])
+@pytest.mark.parametrize("document", ["examples.json", "parity.json", "sbom.json"])
 def test_a_file_that_lacks_a_document_is_no_package(package, tmp_path, document):
     with open(tmp_path / "p", "wb") as stream:
         package.write(stream)

@@ -73,13 +73,20 @@ def test_text_that_training_made_categories_of_is_packaged_as_it_is(estimator):
     np.testing.assert_allclose(answers, fitted.predict_proba(as_categories(fitted, rows))[:, 1], atol=1e-12)
 
 
-def test_a_native_form_knows_the_categories_of_its_model_though_the_sample_has_fewer():
+@pytest.mark.parametrize(
+    ("estimator", "runtime"),
+    [
+        # Neither has an exact ONNX form: zero_as_missing, and XGBoost's own categories.
+        (LGBMClassifier(n_estimators=5, zero_as_missing=True, min_data_per_group=1, cat_smooth=0), "sklearn"),
+        (xgboost.XGBClassifier(n_estimators=5, max_cat_to_onehot=1), "xgboost"),
+    ],
+    ids=["lightgbm", "xgboost"],
+)
+def test_a_native_form_knows_the_categories_of_its_model_though_the_sample_has_fewer(estimator, runtime):
     rows = X.assign(port=np.array(["EWR", "JFK", "LGA", "PHL"], dtype=object)[X["b"] % 4])
-    # zero_as_missing has no exact ONNX form, so LightGBM itself answers.
-    estimator = LGBMClassifier(n_estimators=5, zero_as_missing=True, min_data_per_group=1, cat_smooth=0)
     fitted = fit_estimator(estimator, rows.assign(label=(X["b"] % 4 == 3).astype(int)))
     package = model_packaging(fitted, rows[rows["port"] == "EWR"])
-    assert (package.runtime, package.signature.inputs[2].domain) == ("sklearn", ("EWR", "JFK", "LGA", "PHL"))
+    assert (package.runtime, package.signature.inputs[2].domain) == (runtime, ("EWR", "JFK", "LGA", "PHL"))
     answers = package.open().predict(columns_of(rows))["probability"]
     np.testing.assert_allclose(answers, fitted.predict_proba(as_categories(fitted, rows))[:, 1], atol=1e-12)
 

@@ -73,6 +73,12 @@ def test_xgboost_is_refused_classes_that_it_cannot_number_in_words(classes, said
         fit_estimator(BOOSTERS[1], train)
 
 
+def test_xgboost_without_trees_answers_rows():
+    train = rows().drop(columns="carrier")
+    model = fit_estimator(xgboost.XGBClassifier(n_estimators=5, booster="gblinear"), train)
+    assert score_estimator(model, train)["roc_auc"] > 0.5
+
+
 def queries(count: int = 40, seed: int = 1, first: int = 0) -> pd.DataFrame:
     """Ten rows of each query, those of a query all over the place; a row's grade is what `signal` is worth in it."""
     frame = rows(count * 10, seed).drop(columns="label")
