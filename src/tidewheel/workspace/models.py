@@ -83,6 +83,8 @@ class Models:
         Raises:
             NotFoundError: there is no such model or version.
         """
+        if not self._stores.models.list(model):
+            raise self._absent(model)
         found = chosen_version(self._stores, model, version)
         run = self._stores.runs.find(found.run_id)
         pairs = self._stores.aliases.all().items()
