@@ -32,15 +32,18 @@ class Standing:
     checks: tuple[Check, ...]
 
 
-def standing_of(rows: GateRows, champion: Champion, own_rows: pd.DataFrame | None) -> Standing:
+def standing_of(
+    rows: GateRows, champion: Champion, own_rows: pd.DataFrame | None, classes: tuple[int | str, ...]
+) -> Standing:
     """Scores the champion.
 
     Args:
         rows: all test rows.
         own_rows: the champion's features, by the gate's key; None when the test rows have them.
+        classes: as the candidate names and orders them, of a classifier.
 
     Raises:
-        SchemaMismatchError: its features are not there, or it is a model of another problem.
+        SchemaMismatchError: its features are not there, or it is a model of another problem or of other classes.
         UnreadableFileError: it no longer loads.
     """
     told: list[Check] = []
@@ -59,7 +62,7 @@ def standing_of(rows: GateRows, champion: Champion, own_rows: pd.DataFrame | Non
         fields = ", ".join(repr(field.name) for field in champion.package.signature.inputs)
         raise SchemaMismatchError(f"no row fits its fields {fields}")
     here = here.only(can_score)
-    said = said_by(champion.package, features[can_score], here.ours.problem, here.ours.classes)
+    said = said_by(champion.package, features[can_score], here.ours.problem, classes)
     return Standing(here, replace(here.ours, said=said), tuple(told))
 
 

@@ -106,7 +106,7 @@ def _judge(
     _try(checks, "floors", "they cannot be told", lambda: floor_checks(rows))
     reference = _baseline(checks, rows)
     if champion is not None:
-        reference = _champion(checks, rows, champion, champion_rows)
+        reference = _champion(checks, rows, champion, champion_rows, candidate.signature.classes)
         if gate.keeps_signature:
             checks.append(signature_check(candidate.signature, champion))
     if reference is not None:
@@ -186,12 +186,16 @@ def _baseline(checks: list[Check], rows: GateRows) -> tuple[GateRows, Scored, st
 
 
 def _champion(
-    checks: list[Check], rows: GateRows, champion: Champion, own_rows: pd.DataFrame | None
+    checks: list[Check],
+    rows: GateRows,
+    champion: Champion,
+    own_rows: pd.DataFrame | None,
+    classes: tuple[int | str, ...],
 ) -> tuple[GateRows, Scored, str] | None:
     """The comparison with the champion, and what segments are held against: never the baseline when it fails."""
     name = "better than champion"
     try:
-        standing = standing_of(rows, champion, own_rows)
+        standing = standing_of(rows, champion, own_rows, classes)
     except TidewheelError as error:
         told = f"{name_of(champion)} cannot be scored: {error.what}"
         checks.append(Check(name=name, passed=False, message=told))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from datetime import UTC, datetime
 from functools import cache
@@ -472,6 +473,32 @@ def test_a_damaged_candidate_is_a_failed_check():
     )
     assert "the candidate cannot score them" in verdict.checks[0].message
     assert not verdict.passed
+
+
+def test_a_champion_of_other_labels_is_not_scored_by_their_position():
+    model, test = late_as("no", "yes")
+    found = check(judged(package_of(model), test=test, champion=packaged("left")), "better than champion")
+    assert not found.passed
+    assert "its classes are 0, 1, not no, yes" in found.message
+
+
+def test_a_champion_whose_labels_have_another_order_is_scored_by_label():
+    model, test = late_as("in time", "late")
+    turned = copy.deepcopy(model)
+    turned.classes_, turned.coef_, turned.intercept_ = model.classes_[::-1], -model.coef_, -model.intercept_
+    assert package_of(turned).signature.classes == ("late", "in time")
+    found = check(judged(package_of(model), test=test, champion=package_of(turned)), "better than champion")
+    assert found.difference == 0.0
+
+
+def late_as(*names: str) -> tuple[LogisticRegression, pd.DataFrame]:
+    """A model that learned to say `names` of flights in time and of late ones, and test rows that say so."""
+    train, test = (frame.assign(label=np.array(names)[frame["label"]]) for frame in (flights(100), flights()))
+    return LogisticRegression().fit(train[["left"]], train["label"]), test
+
+
+def package_of(model: LogisticRegression) -> Package:
+    return package_model(model, flights(100)[["left"]][:50])
 
 
 def test_callers_of_the_champion_must_be_able_to_go_on():
