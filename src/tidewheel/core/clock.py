@@ -1,19 +1,16 @@
 """What time it is for the workspace.
 
 Facts carry two times: `at`, the workspace's clock, which is virtual when history is replayed, and `recorded_at`, the
-wall clock. Leases and time-outs use neither but the monotonic clock of the process.
+wall clock. Leases and time-outs use neither but the monotonic clock of the process. A child process is handed `at` with
+what it is asked: an endpoint with each request, a step in an input that is part of its key (`Reference.at`).
 """
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from typing import Protocol
 
 from tidewheel.core.errors import ParameterError
-
-VARIABLE = "TIDEWHEEL_AT"
-"""Environment variable by which a parent hands its virtual time to a child process."""
 
 
 class Clock(Protocol):
@@ -48,12 +45,6 @@ class VirtualClock:
 def utc_now() -> datetime:
     """The wall clock, aware, in UTC: what `recorded_at` columns hold."""
     return datetime.now(UTC)
-
-
-def clock_from_environment() -> Clock:
-    """The clock that a parent process handed over, else the wall clock."""
-    text = os.environ.get(VARIABLE)
-    return VirtualClock(parse_time(text)) if text else WallClock()
 
 
 def parse_time(text: str) -> datetime:

@@ -50,7 +50,6 @@ class WorkerRequest(Record, frozen=True, kw_only=True):
         known_modules: project modules of the closure; others that get loaded are reported as missed.
         seed: for the random generators, derived from the declared seed and the node.
         scratch: a folder for unfinished work, see `Surroundings`; made by who needs it.
-        at: workspace clock in ISO 8601; empty for the wall clock.
     """
 
     run_id: str
@@ -69,7 +68,6 @@ class WorkerRequest(Record, frozen=True, kw_only=True):
     cpu: int
     seed: int
     scratch: str = ""
-    at: str = ""
 
 
 class WorkerReport(Record, frozen=True, kw_only=True):

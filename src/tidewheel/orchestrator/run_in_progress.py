@@ -133,7 +133,6 @@ class RunInProgress:
             cpu=node.options.cpu,
             seed=seed_of(node),
             scratch=str(self._scratch(node)),
-            at=self.prepared.run.at.isoformat(),
         )
 
     def _scratch(self, node: PlanNode) -> Path:

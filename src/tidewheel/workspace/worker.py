@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 
 from tidewheel.artifact_store import LocalArtifactStore
-from tidewheel.core import clock
+from tidewheel.core.clock import utc_now
 from tidewheel.core.errors import StepError, StopRun, TidewheelError
 from tidewheel.core.records import Artifact, Failure
 from tidewheel.core.threads import thread_variables
@@ -71,7 +71,7 @@ def run_request(folder: Path, *, is_fresh: bool = True) -> int:
             module, _, answer = address.partition(":")
             return int(getattr(importlib.import_module(module), answer)(folder))
     request = WorkerRequest.from_json((folder / REQUEST).read_bytes())
-    started_at = clock.utc_now()
+    started_at = utc_now()
     preloaded = next(reversed(sys.modules)) if is_fresh else ""
     try:
         _carry_out(request, started_at, preloaded).write(folder)
@@ -88,7 +88,7 @@ def _carry_out(request: WorkerRequest, started_at: datetime, preloaded: str) -> 
             worker_pid=os.getpid(),
             host=os.uname().nodename,
             started_at=started_at,
-            ended_at=clock.utc_now(),
+            ended_at=utc_now(),
             **facts,
         )
 
@@ -143,8 +143,6 @@ def _prepared_process(request: WorkerRequest) -> Iterator[None]:
     os.chdir(request.sources)
     sys.path[:0] = request.import_roots
     os.environ.update(thread_variables(request.cpu))
-    if request.at:
-        os.environ[clock.VARIABLE] = request.at
     try:
         yield
     finally:

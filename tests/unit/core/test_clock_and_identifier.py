@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tidewheel.core import identifier
-from tidewheel.core.clock import VARIABLE, VirtualClock, WallClock, clock_from_environment, parse_time, utc_now
+from tidewheel.core.clock import VirtualClock, WallClock, parse_time, utc_now
 from tidewheel.core.errors import ParameterError
 from tidewheel.core.identifier import new_id
 
@@ -47,18 +47,6 @@ def test_the_wall_clock_tells_aware_times_that_do_not_go_back():
     times = [utc_now(), WallClock().now(), WallClock().now()]
     assert times == sorted(times)
     assert all(moment.utcoffset() == timedelta(0) for moment in times)
-
-
-def test_a_child_has_the_time_that_its_parent_hands_over(monkeypatch):
-    monkeypatch.setenv(VARIABLE, "2013-04-01T12:00:00-04:00")
-    assert clock_from_environment().now() == datetime(2013, 4, 1, 16, tzinfo=UTC)
-    monkeypatch.setenv(VARIABLE, "")
-    assert isinstance(clock_from_environment(), WallClock)
-    monkeypatch.delenv(VARIABLE)
-    assert isinstance(clock_from_environment(), WallClock)
-    monkeypatch.setenv(VARIABLE, "noon")
-    with pytest.raises(ParameterError):
-        clock_from_environment()
 
 
 def test_ids_can_be_typed_and_do_not_repeat():
