@@ -167,14 +167,6 @@ class StepError(TidewheelError, RuntimeError):
     """A step did not finish: it raised, exited, or returned what it did not declare."""
 
 
-class StepTimeoutError(StepError, TimeoutError):
-    """A step ran past its declared timeout and was ended."""
-
-
-class StepKilledError(StepError):
-    """A worker process was ended from outside, by a signal or for lack of memory."""
-
-
 class RunError(TidewheelError, RuntimeError):
     """A run could not start, or ended without success."""
 

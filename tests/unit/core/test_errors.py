@@ -10,7 +10,6 @@ from tidewheel.core.errors import (
     ConfigError,
     NotFoundError,
     ProblemsError,
-    StepTimeoutError,
     StopRun,
     StorageError,
     TidewheelError,
@@ -74,9 +73,6 @@ def test_every_error_tells_all_its_parts(kind):
         (errors.ArtifactMissingError, LookupError),
         (errors.ArtifactCorruptError, ValueError),
         (errors.StorageError, OSError),
-        (errors.StepTimeoutError, TimeoutError),
-        (errors.StepTimeoutError, errors.StepError),
-        (errors.StepKilledError, errors.StepError),
         (errors.ConflictError, RuntimeError),
     ],
 )
@@ -86,7 +82,6 @@ def test_callers_can_catch_the_standard_type(kind, standard):
 
 def test_an_oserror_keeps_our_message():
     assert "the disk is full" in str(StorageError("the disk is full", next_step="free some"))
-    assert "next:  wait" in str(StepTimeoutError("too slow", next_step="wait"))
 
 
 def test_stopping_a_run_is_no_error_of_ours():
