@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from tidewheel.artifact_store.codec_table import CodecTable, qualified_name
-from tidewheel.artifact_store.file_codec import FileCodec
 from tidewheel.artifact_store.file_writer import FileWriter, storage_error
 from tidewheel.artifact_store.protocol import identity_of
 from tidewheel.core.digest import digest_file
@@ -58,15 +57,6 @@ class LocalArtifactStore:
         codec = self.codecs.for_value(value)
         name = _STORED_AS.get(qualified_name(type(value)), qualified_name(type(value)))
         return self._write(lambda stream: codec.encode(value, stream), identity_of(codec), name)
-
-    def put_file(self, path: Path, codec: str = "file/1") -> Artifact:
-        """Stores the bytes of a file as they are.
-
-        Args:
-            path: the file, which is copied.
-            codec: the identity of the codec that is to decode these bytes.
-        """
-        return self._write(lambda stream: FileCodec().encode(path, stream), codec, "pathlib.Path")
 
     def load(self, artifact: Artifact, as_type: Any = None) -> Any:
         """The value, after its bytes were checked; tables and arrays stay in the mapped file.

@@ -10,7 +10,6 @@ values run together.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -100,8 +99,3 @@ def digest_file(kind: str, path: Path | str) -> str:
     state = blake3(derive_key_context=_CONTEXT + kind, max_threads=blake3.AUTO)
     state.update_mmap(path)
     return str(state.hexdigest())
-
-
-def digest_set(kind: str, digests: Iterable[str]) -> str:
-    """One digest for a collection in which order does not matter and repetitions count."""
-    return digest_value(kind, sorted(digests))

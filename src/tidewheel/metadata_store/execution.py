@@ -24,7 +24,6 @@ _UPDATE = """
         ended_at = :ended_at, record = :record
     WHERE id = :id AND run_id = :run_id AND status IN ('waiting', 'running')
 """
-_MARK_MISSED = "UPDATE execution SET is_reusable = FALSE WHERE id = :id"
 _FIND = "SELECT record FROM execution WHERE run_id = :run_id AND node = :node"
 _OF_RUN = "SELECT record FROM execution WHERE run_id = :run_id ORDER BY place"
 _REUSABLE = """
@@ -94,11 +93,6 @@ class ExecutionStore:
             _put_artifacts(connection, execution)
             put_metrics(connection, execution)
         return execution
-
-    def mark_missed(self, execution_id: str) -> None:
-        """Takes an execution out of reuse, since its fingerprint did not cover all that it loaded. Atomic: one row."""
-        with self._database.write() as connection:
-            connection.execute(_MARK_MISSED, id=execution_id)
 
     def get(self, run_id: str, node: str) -> Execution:
         """The execution of a run's node.

@@ -9,8 +9,8 @@ by the data alone: as few as leave at most `LIMIT` cells in use. So
 * any order of adding and merging gives the same cells, bit for bit: what a part of the data needs dropped, the whole
   needs dropped too.
 
-Error: a quantile lies in the same cell as the exact one, that is within `resolution` of its value (about 0.4 % for
-numbers over sixteen powers of two, far less for narrow ranges such as this year's times); a share below a limit is
+Error: a quantile lies in the same cell as the exact one, that is within `2 ** (shift - 52)` of its value (about 0.4 %
+for numbers over sixteen powers of two, far less for narrow ranges such as this year's times); a share below a limit is
 off by at most the share of one cell.
 """
 
@@ -79,11 +79,6 @@ class Cells:
     def is_exact(self) -> bool:
         """Whether each number has a cell of its own."""
         return self.shift == 0
-
-    @property
-    def resolution(self) -> float:
-        """The width of a cell as a share of the numbers in it, 0 when exact."""
-        return 0.0 if self.is_exact else min(1.0, 2.0 ** (self.shift - 52))
 
     @property
     def edges(self) -> tuple[Floats, Floats]:

@@ -84,11 +84,6 @@ class ProfileComparison:
         found = (column for column in self.columns if column.has_moved)
         return tuple(sorted(found, key=lambda column: (-(column.jensen_shannon or 0.0), column.name)))
 
-    @property
-    def has_same_schema(self) -> bool:
-        """Whether both have the same columns of the same types."""
-        return not (self.added or self.removed or self.retyped)
-
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""
         return asdict(self)

@@ -10,6 +10,7 @@ import threading
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tidewheel.artifact_store import CodecTable, LocalArtifactStore
@@ -152,7 +153,7 @@ def test_a_failed_encoding_leaves_nothing(store):
 
 
 def test_an_unknown_codec_is_told(store):
-    artifact = store.put_file(Path(__file__), codec="never/9")
+    artifact = msgspec.structs.replace(store.put("value"), codec="never/9")
     with pytest.raises(CodecNotFoundError, match="'never/9' is unknown"):
         store.load(artifact)
 
@@ -160,7 +161,6 @@ def test_an_unknown_codec_is_told(store):
 def test_files_keep_their_content_and_tell_their_name(store, tmp_path):
     (tmp_path / "model.bin").write_bytes(b"abc" * 1000)
     artifact = store.put(tmp_path / "model.bin")
-    assert artifact.digest == store.put_file(tmp_path / "model.bin").digest
     assert artifact.summary == {"name": "model.bin"}
     assert store.load(artifact).read_bytes() == b"abc" * 1000
 

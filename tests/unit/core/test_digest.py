@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidewheel.core.digest import Hasher, digest_bytes, digest_file, digest_set, digest_stream, digest_value
+from tidewheel.core.digest import Hasher, digest_bytes, digest_file, digest_stream, digest_value
 from tidewheel.core.records import Evidence
 
 scalars = (
@@ -59,13 +59,6 @@ def test_the_order_of_a_dict_does_not_matter(value, random):
     keys = list(value)
     random.shuffle(keys)
     assert digest_value("kind", {key: value[key] for key in keys}) == digest_value("kind", value)
-
-
-@given(st.lists(st.text(max_size=4), max_size=6), st.randoms())
-def test_a_set_of_digests_has_no_order_but_counts(digests, random):
-    shuffled = random.sample(digests, len(digests))
-    assert digest_set("kind", shuffled) == digest_set("kind", digests)
-    assert digest_set("kind", [*digests, "one more"]) != digest_set("kind", digests)
 
 
 def test_the_look_alikes_of_one_differ():
