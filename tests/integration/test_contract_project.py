@@ -63,6 +63,12 @@ def test_an_ingest_publishes_quarantines_and_tells_why(project):
     assert "a.csv" in project.tidewheel("quarantine", "show", "readings")
 
 
+def test_an_ingest_all_of_whose_rows_go_to_quarantine_says_so(project):
+    said = project.tidewheel("ingest", "readings", write(project, "a.csv", "2,c,2\n"))
+    assert "no row was published: see `tidewheel quarantine show readings`" in said
+    assert "readings: 0 rows added from 1 file, 1 row in quarantine" in said
+
+
 def test_the_audit_is_kept_with_the_execution(project):
     with project.open() as workspace:
         workspace.ingest("readings", [project.folder / write(project, "a.csv", "1,a,1\n2,c,2\n")])

@@ -131,6 +131,8 @@ def test_the_command_speaks_json(workspace, project):
     assert found["page"] == str(project / "page.html")
     spared = call(project, "flights", "--compare", str(first), "--ignore", "delay", "--to", str(project / "page.html"))
     assert "moved: nothing" in spared.output
+    assert f", compared with {first}: 800 rows" in spared.output
+    assert f"compared with {first}</h1>" in (project / "page.html").read_text(encoding="utf-8")
     assert "delay (ignored)" in spared.output
 
 
@@ -141,6 +143,7 @@ def test_the_command_speaks_json(workspace, project):
         (("flights", "--target", "dely"), "delay", exit_code.NOT_FOUND),
         (("flights", "--time", "carrier"), "scheduled", exit_code.USAGE),
         (("flights", "--compare", "7"), "7", exit_code.NOT_FOUND),
+        (("flights", "--ignore", "delay"), "--ignore is about a comparison", exit_code.USAGE),
     ],
 )
 def test_the_command_helps_with_mistakes(workspace, project, arguments, told, code):

@@ -33,6 +33,8 @@ def ingest_command(table: str, files: tuple[str, ...], as_json: bool) -> None:
             skipped += f", {counted(result.quarantined)} in quarantine"
         if result.report is not None:
             print_findings(result.report)
+        if result.quarantined and not result.rows:
+            click.echo(f"no row was published: see `tidewheel quarantine show {table}`")
         click.echo(
             f"{table}: {counted(result.rows)} added from {counted(len(result.files_added), 'file')}{skipped}; "
             f"snapshot {snapshot.snapshot_id} has {counted(snapshot.row_count)}"

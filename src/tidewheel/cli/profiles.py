@@ -9,6 +9,7 @@ import click
 
 from tidewheel.cli.command import command, opened
 from tidewheel.cli.output import counted, print_json, print_table, write_text
+from tidewheel.core.errors import ParameterError
 
 if TYPE_CHECKING:
     from tidewheel.steps.data_analysis import TableAnalysis
@@ -36,9 +37,11 @@ def profile_command(
 ) -> None:
     """Look at all rows of TABLE and write a page on them: distributions, missing values, what goes together, what
     changes with time, and the preparation that it suggests. `tidewheel tables TABLE` has the ids of snapshots."""
+    if ignore and compare is None:
+        raise ParameterError("--ignore is about a comparison", next_step="add --compare ID, or leave it out")
     with opened() as workspace:
-        found = workspace.analyze(table, snapshot=snapshot, compare=compare, ignore=ignore, target=target, time=time)
         used = snapshot if snapshot is not None else workspace.table(table).snapshot.snapshot_id
+        found = workspace.analyze(table, snapshot=used, compare=compare, ignore=ignore, target=target, time=time)
         place = to or workspace.folder / "profiles" / f"{table}-{used}.html"
         write_text(place, found.to_html(), makes_folder=True)
         if as_json:
@@ -66,7 +69,7 @@ def _print(found: TableAnalysis) -> None:
 
 def _row(column: dict[str, Any]) -> tuple[Any, ...]:
     values = column.get("values", []) if column["kind"] != "time" else []
-    top = str(values[0]["value"])[:24] if values else ""
+    top = str(values[0]["value"])[:24] if values and values[0]["count"] > 1 else ""
     return (
         column["name"],
         column["type"],

@@ -127,7 +127,7 @@ def _unbound(
     return SchemaMismatchError(
         f"column {missing!r} does not exist in table {definition.table!r}",
         where=where,
-        next_step=f"{suggest(missing, known, 'column')} Correct the view, or ingest the column again",
+        next_step=f"{suggest(missing, known, 'column')}; correct the view, or ingest the column again",
     )
 
 

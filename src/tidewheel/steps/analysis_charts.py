@@ -151,7 +151,7 @@ def heat(
                 f"<title>{escape(told[row][column])}</title></rect>"
             )
     width, height = left + side * len(column_names) + right, top + side * len(row_names) + 2
-    return _svg(width, height, parts, "table of strengths", most=1.25)
+    return _svg(width, height, parts, "table of strengths", most=1.25, least=min(520.0, 1.25 * width))
 
 
 def percent(share: float) -> str:
@@ -192,8 +192,11 @@ def short(text: str, length: int) -> str:
     return plain if len(plain) <= length else f"{plain[: length - 1]}…"
 
 
-def _svg(width: float, height: float, parts: Sequence[str], description: str, *, most: float = 1.7) -> str:
+def _svg(
+    width: float, height: float, parts: Sequence[str], description: str, *, most: float = 1.7, least: float = 0.0
+) -> str:
+    style = f"min-width:{least:.0f}px;max-width:{width * most:.0f}px"
     return (
-        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" style="max-width:{width * most:.0f}px" role="img"'
+        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" style="{style}" role="img"'
         f' aria-label="{escape(description)}">{"".join(parts)}</svg>'
     )

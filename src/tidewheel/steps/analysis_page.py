@@ -90,7 +90,8 @@ def _missing(profile: Profile, gaps: Sequence[MissingPattern], sampled_rows: int
     found.sort(key=lambda column: -column.missing_share)
     rows = [(column.name, column.missing_share, charts.percent(column.missing_share)) for column in found[:60]]
     rest = len(profile.columns) - len(found)
-    note = f"Share of rows without a value (null, or NaN). {rest:,} other columns have one in every row."
+    others = f"{rest:,} other {'column has' if rest == 1 else 'columns have'} one in every row"
+    note = f"Share of rows without a value (null, or NaN). {others}."
     shares = f'<p class="note">{note}</p><div class="card">{charts.rows_of_bars(rows, highest=1.0)}</div>'
     if not any(len(gap.columns) > 1 for gap in gaps):
         return shares
@@ -137,7 +138,7 @@ def _pairs(profile: Profile, pairs: Sequence[Pair], sample: str) -> str:
     )
     matrix = charts.heat(cells, names, names, told, is_slanted=True)
     return (
-        f'<p class="note">{note}</p><div class="card wide scroll">{matrix}</div>'
+        f'<p class="note">{note}</p><div class="card scroll">{matrix}</div>'
         f'<div class="card" style="margin-top:12px"><header><h3>Strongest</h3></header>'
         f"{charts.rows_of_bars(strong, highest=1.0)}</div>"
     )
@@ -208,7 +209,7 @@ def _week(hours: Sequence[int]) -> str:
     ]
     drawn = charts.heat(cells, _DAYS, [str(hour) for hour in range(24)], told)
     return (
-        '<div class="card wide scroll" style="margin-top:12px"><header><h3>Rows by hour of the week (UTC)</h3></header>'
+        '<div class="card scroll" style="margin-top:12px"><header><h3>Rows by hour of the week (UTC)</h3></header>'
         f"{drawn}</div>"
     )
 

@@ -45,7 +45,6 @@ th,td { padding:5px 10px 5px 0; border-bottom:1px solid var(--line);
 .pill { display:inline-block; border-radius:9px; padding:0 8px; font-size:12px;
   background:var(--soft); white-space:nowrap }
 .pill.urgent { background:var(--urgent-soft); color:var(--urgent) }
-.wide svg { min-width:520px }
 @media (max-width:560px) { dl { grid-template-columns:repeat(2,minmax(0,1fr)) } .hide { display:none } }
 @media print { .card,.tile { break-inside:avoid } }
 """

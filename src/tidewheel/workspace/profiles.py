@@ -77,7 +77,7 @@ def analyze_table(
         table.encoded_batches(),
         table.schema,
         table.row_count,
-        title=_title(table),
+        title=_title(table, reference),
         target=target,
         time=time,
         reference=profile_snapshot(stores, reference) if reference is not None else None,
@@ -88,8 +88,9 @@ def analyze_table(
     return found
 
 
-def _title(table: TableReader) -> str:
-    return f"{table.snapshot.table}, snapshot {table.snapshot.snapshot_id}"
+def _title(table: TableReader, reference: TableReader | None) -> str:
+    title = f"{table.snapshot.table}, snapshot {table.snapshot.snapshot_id}"
+    return title if reference is None else f"{title}, compared with {reference.snapshot.snapshot_id}"
 
 
 def _find(stores: Stores, table: TableReader) -> Execution | None:
