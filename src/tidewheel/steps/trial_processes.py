@@ -69,7 +69,7 @@ class TrialProcesses:
         """The records of these trials, by number; each is kept in the scratch folder as soon as its trial ended.
 
         Raises:
-            StepError: the training function cannot be taken to another process.
+            StepError: the training function cannot be taken to another process, or that process ended.
         """
         if tasks and self._process is None:
             self._start()
@@ -142,8 +142,11 @@ class TrialProcesses:
     def _send(self, command: dict[str, Any]) -> None:
         assert self._process is not None
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(command).encode() + b"\n")
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(json.dumps(command).encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise _server_ended() from None
 
     def _read(self, until: float | None) -> list[dict[str, Any]]:
         """What the server says next; nothing when the time is over."""
@@ -155,6 +158,10 @@ class TrialProcesses:
                 return []
         data = os.read(self._process.stdout.fileno(), 1 << 16)
         if not data:
-            raise StepError("the process behind the trials ended", next_step="look at the step's log")
+            raise _server_ended()
         *lines, self._buffer = (self._buffer + data).split(b"\n")
         return [json.loads(line) for line in lines]
+
+
+def _server_ended() -> StepError:
+    return StepError("the process behind the trials ended", next_step="look at the step's log")
