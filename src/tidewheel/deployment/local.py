@@ -24,6 +24,7 @@ from tidewheel.core.config import ServingConfig
 from tidewheel.core.errors import DeploymentError, NotFoundError
 from tidewheel.core.records import Deployment, EndpointSpec, EndpointState, OutlierCounts
 from tidewheel.core.records.endpoint import OUTLIERS, features_digest
+from tidewheel.core.whole_file import write_whole
 from tidewheel.feature_store import online_schema
 
 START_TIMEOUT_S = 60.0
@@ -70,7 +71,7 @@ class LocalDeployment:
             before = self.state(desired.endpoint)
             spec = self._spec(desired, before)
             told = _stamp(folder / "state.json")
-            _replace(folder / "desired.json", spec.to_json())
+            write_whole(folder / "desired.json", spec.to_json())
             if not _is_locked(folder / "server.lock"):
                 for name in ("state.json", "failed", OUTLIERS):
                     (folder / name).unlink(missing_ok=True)
@@ -258,12 +259,6 @@ def _living_pid(folder: Path) -> int:
 def _signal(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)
 
 
 def _is_locked(path: Path) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -11,6 +10,7 @@ import msgspec
 
 from tidewheel.core.records import Artifact, Failure
 from tidewheel.core.records.record import Record
+from tidewheel.core.whole_file import write_whole
 
 REQUEST = "request.json"
 REPORT = "report.json"
@@ -90,13 +90,7 @@ class WorkerReport(Record, frozen=True, kw_only=True):
         Raises:
             OSError: the disk is full or read-only.
         """
-        temporary = folder / f".{REPORT}.{os.getpid()}"
-        try:
-            temporary.write_bytes(self.to_json())
-            os.replace(temporary, folder / REPORT)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+        write_whole(folder / REPORT, self.to_json())
 
     @classmethod
     def find(cls, folder: Path) -> Self | None:

@@ -24,6 +24,7 @@ from tidewheel.core.clock import utc_now
 from tidewheel.core.errors import DeploymentError, TidewheelError
 from tidewheel.core.records import EndpointSpec, EndpointState, OutlierCounts
 from tidewheel.core.records.endpoint import OUTLIERS, features_digest
+from tidewheel.core.whole_file import write_whole
 from tidewheel.prediction_log.segment_writer import SegmentWriter
 from tidewheel.prediction_log.segments import enter_segments
 from tidewheel.prediction_service.app import App
@@ -106,9 +107,7 @@ class EndpointServer:
         if counts is None or counts == self._told_counts:
             return
         with contextlib.suppress(OSError):
-            temporary = self._folder / f".{OUTLIERS}"
-            temporary.write_bytes(counts.to_json())
-            temporary.rename(self._folder / OUTLIERS)
+            write_whole(self._folder / OUTLIERS, counts.to_json())
             self._told_counts = counts
 
     def _tell(self, status: Literal["ready", "refused"], message: str = "") -> None:
@@ -126,9 +125,7 @@ class EndpointServer:
             started_at=utc_now(),
             features=features_digest(spec.features),
         )
-        temporary = self._folder / ".state.json"
-        temporary.write_bytes(state.to_json())
-        temporary.rename(self._folder / "state.json")
+        write_whole(self._folder / "state.json", state.to_json())
 
 
 def _served_by(spec: EndpointSpec) -> tuple[str, int, object, str]:

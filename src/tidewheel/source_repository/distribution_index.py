@@ -15,8 +15,8 @@ from pathlib import Path
 import msgspec
 
 from tidewheel.core.digest import digest_value
-from tidewheel.core.identifier import new_id
 from tidewheel.core.records import Record
+from tidewheel.core.whole_file import write_whole
 from tidewheel.source_repository.distribution import Distribution
 
 _METADATA = (".dist-info", ".egg-info")
@@ -126,11 +126,6 @@ def _build(cache_dir: Path | None, key: str, folders: list[str]) -> Distribution
 
 def write_cache(path: Path, data: bytes) -> None:
     """Writes a cache file whole or not at all; a workspace that cannot be written to does without."""
-    partial = path.with_name(f".{path.name}-{new_id()}")
-    try:
+    with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(data)
-        partial.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            partial.unlink()
+        write_whole(path, data)

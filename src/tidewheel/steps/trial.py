@@ -11,6 +11,7 @@ import msgspec
 
 from tidewheel.core.digest import digest_file
 from tidewheel.core.records.record import Record
+from tidewheel.core.whole_file import write_whole
 from tidewheel.steps.search_space import Parameters
 
 TrialState = Literal["succeeded", "pruned", "failed"]
@@ -111,9 +112,7 @@ class TrialRecord(Record, frozen=True, kw_only=True):
     def write(self, folder: Path, number: int) -> None:
         """Keeps it, whole or not at all."""
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f".{number}.{os.getpid()}"
-        temporary.write_bytes(self.to_json())
-        os.replace(temporary, path_of(folder, number))
+        write_whole(path_of(folder, number), self.to_json())
 
     @classmethod
     def find(cls, folder: Path, number: int) -> Self | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from tidewheel.core.errors import DefinitionError, NotFoundError, TidewheelError
 from tidewheel.core.records import TableContract
+from tidewheel.core.whole_file import write_whole
 from tidewheel.pipeline import Contract, FeatureView, Model, OnDemandView, Pipeline, Plan
 from tidewheel.source_repository import Closure, ProjectCode
 from tidewheel.workspace.declaration import (
@@ -34,8 +35,7 @@ def describe(folder: Path) -> int:
         answer = _answer(request)
     except TidewheelError as error:
         answer = DescribeAnswer(error=Reported.of(error))
-    (folder / f".{ANSWER}").write_bytes(answer.to_json())
-    (folder / f".{ANSWER}").rename(folder / ANSWER)
+    write_whole(folder / ANSWER, answer.to_json())
     return 0
 
 

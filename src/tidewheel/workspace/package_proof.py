@@ -14,6 +14,7 @@ from tidewheel.core.errors import (
 )
 from tidewheel.core.records.model_version import ModelVersion
 from tidewheel.core.records.record import Record
+from tidewheel.core.whole_file import write_whole
 from tidewheel.model_package import Package
 from tidewheel.model_package.bill_of_materials import BILL, wrong_files
 from tidewheel.model_package.signing import (
@@ -80,9 +81,7 @@ def sign(stores: Stores, model: str, version: int | None, key: str) -> Envelope:
     place = _place(stores, chosen, envelope.signatures[0].keyid)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        temporary = place.with_suffix(".part")
-        temporary.write_bytes(envelope.to_json())
-        temporary.replace(place)
+        write_whole(place, envelope.to_json())
     except OSError as error:
         raise StorageError(f"the signature cannot be written: {error.strerror}", where=str(place)) from error
     return envelope
