@@ -8,6 +8,7 @@ from typing import Any
 
 from tidewheel.core.errors import DefinitionError, TidewheelError
 from tidewheel.core.records import Artifact, Execution, ModelState, ModelVersion, Run, Snapshot, Verdict
+from tidewheel.model_package.package import CODEC
 from tidewheel.model_registry import ModelRegistry
 from tidewheel.pipeline import Plan
 from tidewheel.workspace.declaration import ModelDeclaration
@@ -32,7 +33,7 @@ def register_models(
     expiry takes them.
 
     Raises:
-        DefinitionError: the pipeline has no output of the declared name.
+        DefinitionError: the pipeline has no output of the declared name, or one that is no package.
     """
     return [_register(stores, model, plan, run, executions) for model in models if model.pipeline == plan.pipeline]
 
@@ -40,13 +41,7 @@ def register_models(
 def _register(
     stores: Stores, model: ModelDeclaration, plan: Plan, run: Run, executions: Mapping[str, Execution]
 ) -> ModelVersion:
-    package = _output(plan, executions, model.package)
-    if package is None:
-        raise DefinitionError(
-            f"pipeline {plan.pipeline!r} has no output {model.package!r}, which model {model.name!r} registers",
-            (),
-            next_step=f"return {{{model.package!r}: ...}} from the pipeline, or set Model(package=...)",
-        )
+    package = _package(plan, executions, model)
     verdict_artifact = _output(plan, executions, model.verdict)
     state, reason = _state(stores, verdict_artifact)
     snapshots, at = _snapshots(stores, executions), stores.clock.now()
@@ -73,6 +68,24 @@ def _register(
     # Also of a version that is known: a crash may have come before its tags, and its new verdict has rows of its own.
     tag_snapshots(stores, version, executions.values(), is_new=is_new)
     return version
+
+
+def _package(plan: Plan, executions: Mapping[str, Execution], model: ModelDeclaration) -> Artifact:
+    found = _output(plan, executions, model.package)
+    if found is None:
+        raise DefinitionError(
+            f"pipeline {plan.pipeline!r} has no output {model.package!r}, which model {model.name!r} registers",
+            (),
+            next_step=f"return {{{model.package!r}: ...}} from the pipeline, or set Model(package=...)",
+        )
+    if found.codec != CODEC:
+        raise DefinitionError(
+            f"output {model.package!r} of pipeline {plan.pipeline!r}, which model {model.name!r} registers, "
+            f"is no package but {found.type_name}",
+            (),
+            next_step="return what `model_packaging` or `package_model` gives, or set Model(package=...)",
+        )
+    return found
 
 
 def _output(plan: Plan, executions: Mapping[str, Execution], name: str) -> Artifact | None:
