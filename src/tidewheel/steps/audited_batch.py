@@ -13,7 +13,7 @@ from tidewheel.steps.audited_publish import AuditedPublish, Batch, broken
 from tidewheel.steps.data_files import unified_schema
 from tidewheel.steps.ingest_properties import FILE, RUN
 from tidewheel.steps.quarantine import Origin
-from tidewheel.steps.schema_skew import expected_schema, lacks_columns, read_expected
+from tidewheel.steps.schema_skew import expected_schema, lacks_columns, read_expected, with_optional
 from tidewheel.table_store import PyIcebergTableStore
 from tidewheel.table_store.contract_columns import wrong_type
 
@@ -105,7 +105,7 @@ class AuditOfFiles:
 
     def _unified(self, audit: AuditedPublish, schemas: dict[str, pa.Schema]) -> pa.Schema:
         try:
-            return unified_schema(schemas)
+            return unified_schema(with_optional(schemas, audit.contract))
         except SchemaMismatchError as error:
             raise self._stop(audit, 0, [wrong_type("", 0, f"{error.what} in {error.where}")]) from None
 

@@ -262,8 +262,9 @@ class AuditedPublish:
 
 def broken(report: ContractReport, outcome: str) -> ContractBrokenError:
     """The error that tells every finding of a report."""
+    rows = f"{report.rows:,} row{'' if report.rows == 1 else 's'}"
     return ContractBrokenError(
-        f"{report.rows:,} rows for table {report.table!r} break its contract: {outcome}",
+        f"a batch of {rows} for table {report.table!r} breaks its contract: {outcome}",
         [finding.message for finding in report.findings],
         where=f"contract {report.contract_digest[:16]}",
         next_step="correct the data, or change the contract or the policies of these rules",

@@ -28,6 +28,16 @@ def lacks_columns(table: pa.Schema, contract: TableContract) -> bool:
     return not {column.name for column in contract.columns} <= set(table.names)
 
 
+def with_optional(schemas: dict[str, pa.Schema], contract: TableContract) -> dict[str, pa.Schema]:
+    """The same schemas, each with the columns that only the others have and the contract lets it lack."""
+    optional = {column.name for column in contract.columns if not column.is_required}
+    fields = {field.name: field for schema in schemas.values() for field in schema if field.name in optional}
+    return {
+        file: pa.schema([*schema, *(field for name, field in fields.items() if name not in schema.names)])
+        for file, schema in schemas.items()
+    }
+
+
 def read_expected(
     path: Path, contract: TableContract, expected: pa.Schema, known: pa.Schema | None, nulls: tuple[str, ...]
 ) -> tuple[pa.Table | None, list[ContractFinding]]:

@@ -343,6 +343,19 @@ def test_a_column_whose_type_the_contract_leaves_open_grows_the_table_with_that_
     assert place.store.read(place.store.snapshot("t")).to_arrow(["gate"])["gate"].to_pylist() == [None, None, 7, 8]
 
 
+@pytest.mark.parametrize("exists", [False, True])
+def test_an_optional_column_of_an_open_type_may_be_in_one_file_only(place, exists):
+    declared = Contract(
+        "t", pa.DataFrameSchema({"id": pa.Column(int), "gate": pa.Column(None, nullable=True, required=False)})
+    )
+    if exists:
+        place.ingest("first.csv", "1\n", Contract("t", pa.DataFrameSchema({"id": pa.Column(int)})), head="id\n")
+    files = [place.write("a.csv", "2\n", "id\n"), place.write("b.csv", "3,7\n", "id,gate\n")]
+    ingest(place.store, "t", files, ingests=place.ingests, audit=place.audit(declared))
+    rows = place.store.read(place.store.snapshot("t")).to_arrow()
+    assert dict(zip(*rows.to_pydict().values(), strict=True)) == {**({1: None} if exists else {}), 2: None, 3: 7}
+
+
 def test_a_rule_that_is_a_number_is_refused_where_only_the_file_says_so(place):
     declared = Contract("t", rules=[RowRule("small", "id + 1")])
     with pytest.raises(ParameterError, match=r"'id \+ 1' is BIGINT, not true or false") as refused:
