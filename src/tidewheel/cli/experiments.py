@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from tidewheel.cli.command import command, opened
-from tidewheel.cli.output import format_cell, print_json, print_table, write_text
+from tidewheel.cli.output import print_json, print_table, write_text
+from tidewheel.workspace.cell import format_cell
 
 _FIRST = ("run", "pipeline", "status", "at")
 _SHOWN = 12

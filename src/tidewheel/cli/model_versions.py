@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tidewheel.cli.command import command, opened
-from tidewheel.cli.output import format_cell, print_facts, print_json, print_table
+from tidewheel.cli.output import print_facts, print_json, print_table
 from tidewheel.core.errors import ParameterError
+from tidewheel.workspace.cell import format_cell
 
 if TYPE_CHECKING:
     from tidewheel.workspace.model_comparison import VersionDetails

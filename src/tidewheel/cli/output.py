@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from tidewheel.core.errors import StorageError
+from tidewheel.workspace.cell import format_cell
 
 COLOURS = {
     "succeeded": "green",
@@ -98,28 +98,6 @@ def print_facts(facts: Mapping[str, Any]) -> None:
     width = max((len(name) for name in shown), default=0)
     for name, value in shown.items():
         click.echo(f"{name:<{width}}  {value}")
-
-
-def format_cell(value: Any) -> str:
-    """One value as text: times to the second in UTC, numbers short.
-
-    Example:
-        >>> format_cell(0.123456), format_cell(1234567), format_cell(None)
-        ('0.1235', '1,234,567', '-')
-    """
-    if value is None or value == "":
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M:%S")
-    if isinstance(value, float):
-        return f"{value:.4g}" if abs(value) < 1e6 else f"{value:,.0f}"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, dict):
-        return ", ".join(f"{name}={format_cell(one)}" for name, one in value.items())
-    return str(value)
 
 
 def _is_number(cell: str) -> bool:

@@ -9,6 +9,7 @@ from html import escape
 from typing import Any
 
 from tidewheel.steps.analysis_style import STYLE
+from tidewheel.workspace.cell import format_cell
 
 
 @dataclass(frozen=True)
@@ -88,19 +89,8 @@ figure { margin:14px 0; background:#fff; border-radius:10px; padding:8px } figur
 
 
 def shown(value: Any) -> str:
-    """A cell as people read it.
-
-    Example:
-        >>> shown(0.712345), shown(12345), shown(None), shown(True)
-        ('0.7123', '12,345', '–', 'yes')
-    """
-    if value is None or value == "":
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.4g}" if abs(value) < 1e6 else f"{value:,.0f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    """A cell of a document."""
+    return format_cell(value, nothing="–")
 
 
 def _markdown(part: str | Table | Picture) -> Sequence[str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from html import escape
-from typing import Any
 
 from tidewheel.core.records.trial import TrialRow
 from tidewheel.steps.analysis_charts import rows_of_bars
 from tidewheel.steps.analysis_style import STYLE
+from tidewheel.workspace.cell import format_cell
 from tidewheel.workspace.comparison_row import TOPICS, Row
 
 _TITLES = {
@@ -22,6 +23,7 @@ _TITLES = {
 }
 _COLOURS = {"succeeded": "var(--main)", "pruned": "var(--line)", "failed": "var(--urgent)"}
 _WIDTH, _HEIGHT, _EDGE = 320.0, 120.0, 14.0
+_cell = partial(format_cell, digits=5)  # of numbers that differ a little
 
 
 Searches = Mapping[str, Sequence[TrialRow]]
@@ -52,25 +54,13 @@ def render_body(run_ids: Sequence[str], rows: Sequence[Row], searches: Searches)
     return "".join(parts)
 
 
-def told(value: Any) -> str:
-    """One value for a cell.
-
-    Example:
-        >>> told(0.123456), told(None), told({"a": 1})
-        ('0.12346', '-', "{'a': 1}")
-    """
-    if value is None:
-        return "-"
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
-
-
 def _table(run_ids: Sequence[str], rows: Sequence[Row], topic: str) -> str:
     if not rows:
         return ""
     head = "".join(f"<th>{escape(run_id)}</th>" for run_id in run_ids)
     body = "".join(
         f'<tr class="{"same" if row.is_equal else "differs"}"><td>{escape(row.name)}</td>'
-        + "".join(f"<td>{escape(told(value))}</td>" for value in row.values)
+        + "".join(f"<td>{escape(_cell(value))}</td>" for value in row.values)
         + "</tr>"
         for row in rows
     )
@@ -84,7 +74,7 @@ def _plots(run_ids: Sequence[str], differences: Sequence[Row]) -> str:
         numbers = [value for value in row.values if isinstance(value, int | float) and math.isfinite(value)]
         if row.topic == "metrics" and len(numbers) > 1:
             bars = [
-                (run_id, float(value), told(value))
+                (run_id, float(value), _cell(value))
                 for run_id, value in zip(run_ids, row.values, strict=True)
                 if isinstance(value, int | float) and math.isfinite(value)
             ]
@@ -107,13 +97,13 @@ def _search(run_id: str, trials: Sequence[TrialRow]) -> str:
     for one in trials:
         share = 1.0 if one.value is None or high == low else (one.value - low) / (high - low)
         y = _HEIGHT - 2.0 if one.value is None else _EDGE + height * (1 - share)
-        parameters = ", ".join(f"{name}={told(value)}" for name, value in one.parameters.items())
-        text = f"{one.number} {one.algorithm} {parameters}: {one.reason or told(one.value)}"
+        parameters = ", ".join(f"{name}={_cell(value)}" for name, value in one.parameters.items())
+        text = f"{one.number} {one.algorithm} {parameters}: {one.reason or _cell(one.value)}"
         dots.append(
             f'<circle cx="{(one.number + 0.5) * width:.1f}" cy="{y:.1f}" r="3" style="fill:{_COLOURS[one.state]}">'
             f"<title>{escape(text)}</title></circle>"
         )
-    axis = f'<text x="0" y="10">{told(high)}</text><text x="0" y="{_HEIGHT - _EDGE:g}">{told(low)}</text>'
+    axis = f'<text x="0" y="10">{_cell(high)}</text><text x="0" y="{_HEIGHT - _EDGE:g}">{_cell(low)}</text>'
     box = f'viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" style="max-width:640px"'
     svg = f'<svg {box} role="img" aria-label="trials">{axis}{"".join(dots)}</svg>'
     return f'{head}<div class="card">{svg}</div>'
