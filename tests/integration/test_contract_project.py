@@ -113,6 +113,7 @@ def test_quarantine_is_released_after_the_contract_changed(project):
     ]
     (batch,) = read_json(project.tidewheel("quarantine", "list", "readings", "--json"))
     assert batch["reasons"] == {"value.no seven": 1}
+    assert f"1 stay as {batch['ingest_id']}" in said
     assert "1 row dropped" in project.tidewheel("quarantine", "drop", "readings", "--ingest", batch["ingest_id"])
     assert "nothing is in quarantine" in project.tidewheel("quarantine", "list")
     project.tidewheel("quarantine", "drop", "readings", "--ingest", "nonesuch", code=3)

@@ -59,7 +59,8 @@ def release_command(table: str, ingest: str | None, as_json: bool) -> None:
             return
         for result in results:
             print_findings(result.report)
-            click.echo(f"{result.ingest_id}: {counted(result.released)} released, {result.kept:,} stay")
+            renamed = f" as {result.kept_as}" if result.kept and result.kept_as not in ("", result.ingest_id) else ""
+            click.echo(f"{result.ingest_id}: {counted(result.released)} released, {result.kept:,} stay{renamed}")
         if not results:
             click.echo("nothing is in quarantine")
 
