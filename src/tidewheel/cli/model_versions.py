@@ -13,6 +13,7 @@ from tidewheel.core.errors import ParameterError
 from tidewheel.workspace.cell import format_cell
 
 if TYPE_CHECKING:
+    from tidewheel.core.records import ModelVersion
     from tidewheel.workspace.model_comparison import VersionDetails
 
 STATES = ("candidate", "approved", "rejected", "retired", "deleted")
@@ -64,25 +65,26 @@ def list_command(
             print_json({"champions": champions, "aliases": aliases, "versions": versions})
             return
         shown = [*([sort] if sort else []), *(MetricCondition.parse(text).name for text in metrics)]
-        rows = [
-            (
-                one.model,
-                f"v{one.version}",
-                ", ".join(alias for alias, number in aliases[one.model].items() if number == one.version),
-                one.state,
-                one.at,
-                one.run_id,
-                _metrics(one.metrics, shown),
-                one.reason[:90],
-            )
-            for one in versions
-        ]
+        rows = [_row(one, aliases[one.model], shown) for one in versions]
         columns = ("model", "version", "alias", "state", "registered", "run", "metric", "reason")
         is_asked = any((states, metrics, parameters, snapshot, commit))
         empty = "no version is like that" if is_asked else "no version yet: run the pipeline of a declared Model"
         print_table(columns, rows, empty=empty)
         for finding in workspace.check_models(model):
             click.secho(str(finding), fg="red")
+
+
+def _row(version: ModelVersion, aliases: Mapping[str, int], metrics: list[str]) -> tuple[Any, ...]:
+    return (
+        version.model,
+        f"v{version.version}",
+        ", ".join(alias for alias, number in aliases.items() if number == version.version),
+        version.state,
+        version.at,
+        version.run_id,
+        _metrics(version.metrics, metrics),
+        version.reason[:90],
+    )
 
 
 @command("show", example="tidewheel models show flight-delay 2")

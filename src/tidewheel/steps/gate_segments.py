@@ -16,7 +16,7 @@ from tidewheel.core.records import Check
 from tidewheel.statistics.gain import gain_measure, measured_interval
 from tidewheel.statistics.scored import Scored
 from tidewheel.statistics.sign_flips import contributions_of, worse_than_chance
-from tidewheel.statistics.slices import find_slices
+from tidewheel.statistics.slices import Slice, find_slices
 from tidewheel.steps.gate_rows import GateRows, known
 from tidewheel.steps.segments import segments_of
 
@@ -60,11 +60,7 @@ def slice_checks(
         SchemaMismatchError: a column is not there, or rows of this problem have no loss of their own.
     """
     gate = rows.gate
-    names = [name for name in features if name in rows.frame.columns] if "*" in gate.slice_columns else []
-    names += [name for name in gate.slice_columns if name != "*" and name not in names]
-    missing = [name for name in names if name not in rows.frame.columns]
-    if missing:
-        raise SchemaMismatchError(f"the test rows have no column {', '.join(map(repr, missing))}")
+    names = _slice_columns(rows, features)
     if rows.ours.problem == "ranking":
         raise SchemaMismatchError("rows of a ranking have no loss of their own; declare segments instead")
     ours, reference_loss = rows.ours.loss(), theirs.loss()
@@ -80,20 +76,31 @@ def slice_checks(
         told = f"none of {search.looked_at:,} slices of {len(names)} columns is worse than {reference}"
         told += f" by more than {gate.slice_limit:g}" if gate.slice_limit else ""
         return [Check(name="no slice is worse", passed=True, metric="loss", row_count=len(rows.ours), message=told)]
-    return [
-        Check(
-            name=f"slice {one.words}",
-            passed=False,
-            metric="loss",
-            difference=one.gain,
-            reference=-gate.slice_limit,
-            row_count=one.row_count,
-            message=f"worse where {one.words}: loss {-one.gain:+.4f} against {reference} on {one.row_count:,} rows "
-            f"({one.share:.1%}), by chance with probability {_shown(one.probability)} among "
-            f"{search.looked_at:,} slices",
-        )
-        for one in search.found
-    ]
+    return [_worse(one, reference, limit=gate.slice_limit, looked_at=search.looked_at) for one in search.found]
+
+
+def _slice_columns(rows: GateRows, features: tuple[str, ...]) -> list[str]:
+    """The columns that the gate declares; `*` stands for the features."""
+    declared = rows.gate.slice_columns
+    names = [name for name in features if name in rows.frame.columns] if "*" in declared else []
+    names += [name for name in declared if name != "*" and name not in names]
+    missing = [name for name in names if name not in rows.frame.columns]
+    if missing:
+        raise SchemaMismatchError(f"the test rows have no column {', '.join(map(repr, missing))}")
+    return names
+
+
+def _worse(found: Slice, reference: str, *, limit: float, looked_at: int) -> Check:
+    return Check(
+        name=f"slice {found.words}",
+        passed=False,
+        metric="loss",
+        difference=found.gain,
+        reference=-limit,
+        row_count=found.row_count,
+        message=f"worse where {found.words}: loss {-found.gain:+.4f} against {reference} on {found.row_count:,} rows "
+        f"({found.share:.1%}), by chance with probability {_shown(found.probability)} among {looked_at:,} slices",
+    )
 
 
 def _measured(

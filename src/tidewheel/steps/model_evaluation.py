@@ -88,12 +88,7 @@ def model_evaluation(
         NotFoundError: a column or the metric does not exist.
         SchemaMismatchError: the model does not take the rows, or has no signature.
     """
-    columns = [label, *filter(None, (block, group)), *(segments or []), *(slice_columns or [])]
-    for name in columns:
-        if name not in test.columns:
-            raise NotFoundError("column", name, known=[str(one) for one in test.columns], where="test rows")
-    if test.empty:
-        raise ParameterError("there are no test rows", next_step="look at what the step before it gave")
+    _check_rows(test, [label, *filter(None, (block, group)), *(segments or []), *(slice_columns or [])])
     rows = test.reset_index(drop=True)
     asked = answering(model, rows, features=tuple(features or ()), group=group, level=level)
     scored = _scored(asked, rows, label, group)
@@ -126,6 +121,14 @@ def model_evaluation(
         segments=segments_figure(report),
         importance=importance_figure(report),
     )
+
+
+def _check_rows(test: pd.DataFrame, columns: list[str]) -> None:
+    for name in columns:
+        if name not in test.columns:
+            raise NotFoundError("column", name, known=[str(one) for one in test.columns], where="test rows")
+    if test.empty:
+        raise ParameterError("there are no test rows", next_step="look at what the step before it gave")
 
 
 def _scored(asked: Answering, rows: pd.DataFrame, label: str, group: str) -> Scored:

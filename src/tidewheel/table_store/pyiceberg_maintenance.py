@@ -102,13 +102,7 @@ class PyIcebergMaintenance:
         if not groups:
             return None
         before = self._snapshots.record(table, name, current)
-        written: list[NewFile] = []
-        try:
-            with storage_errors(f"compacting table {name!r}"):
-                written.extend(_rewritten(table, files, groups))
-        except BaseException:
-            remove_files(table.io, _data_files(written))
-            raise
+        written = _written(table, name, files, groups)
         deletes = frozenset(file.path for file in files if file.content != "data")
 
         def change(transaction: Transaction) -> int:
@@ -209,6 +203,18 @@ def _cut(group: list[LiveFile]) -> Iterator[list[LiveFile]]:
             part = []
         part.append(file)
     yield part
+
+
+def _written(table: Table, name: str, files: Sequence[LiveFile], groups: Sequence[Sequence[LiveFile]]) -> list[NewFile]:
+    """The files that stand for the groups, all of them or none."""
+    written: list[NewFile] = []
+    try:
+        with storage_errors(f"compacting table {name!r}"):
+            written.extend(_rewritten(table, files, groups))
+    except BaseException:
+        remove_files(table.io, _data_files(written))
+        raise
+    return written
 
 
 def _rewritten(table: Table, files: Sequence[LiveFile], groups: Sequence[Sequence[LiveFile]]) -> Iterator[NewFile]:

@@ -17,6 +17,7 @@ from tidewheel.workspace.stores import Stores
 
 if TYPE_CHECKING:
     from tidewheel.table_store import MaintenancePolicy, MaintenanceResult
+    from tidewheel.table_store.maintenance import Compaction
 
 OPERATION = "compact"
 
@@ -75,12 +76,7 @@ def _maintain(stores: Stores, name: str, cause: Event, held: Collection[int]) ->
     parameters = {"table": name, **policy.to_dict()}
     with record_operation(stores, OPERATION, parameters, cause) as operation:
         stores.tables.staging.sweep(name)
-        skipped, compaction = care.why_not(name), None
-        if not skipped:
-            try:
-                compaction = care.compact(name, policy)
-            except ConflictError as error:  # a writer replaced rows meanwhile: the next time will do
-                skipped = error.what
+        compaction, skipped = _compacted(stores, name, policy)
         if compaction is not None:
             stores.snapshots.put(compaction.after)
             operation.inputs["before"] = snapshot_artifact(compaction.before)
@@ -100,11 +96,26 @@ def _maintain(stores: Stores, name: str, cause: Event, held: Collection[int]) ->
             orphans=len(orphans),
             freed_bytes=sum(orphan.size_bytes for orphan in orphans),
         )
-        operation.metrics = {
-            "files_removed": compaction.files_removed if compaction else 0,
-            "files_added": compaction.files_added if compaction else 0,
-            "snapshots_expired": len(expired),
-            "orphans_removed": len(orphans),
-            "freed_bytes": result.freed_bytes,
-        }
+        operation.metrics = _metrics(result)
     return result
+
+
+def _compacted(stores: Stores, name: str, policy: MaintenancePolicy) -> tuple[Compaction | None, str]:
+    """What was put together, or why the table's files stay as they are."""
+    care = stores.tables.maintenance
+    if skipped := care.why_not(name):
+        return None, skipped
+    try:
+        return care.compact(name, policy), ""
+    except ConflictError as error:  # a writer replaced rows meanwhile: the next time will do
+        return None, error.what
+
+
+def _metrics(result: MaintenanceResult) -> dict[str, float | None]:
+    return {
+        "files_removed": result.compaction.files_removed if result.compaction else 0,
+        "files_added": result.compaction.files_added if result.compaction else 0,
+        "snapshots_expired": len(result.expired),
+        "orphans_removed": result.orphans,
+        "freed_bytes": result.freed_bytes,
+    }

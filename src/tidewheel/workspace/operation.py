@@ -6,7 +6,7 @@ import os
 import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -61,29 +61,31 @@ def record_operation(stores: Stores, name: str, parameters: Mapping[str, Any], e
         try:
             yield operation
         except BaseException as error:
-            stores.executions.update(
-                msgspec.structs.replace(
-                    execution,
-                    status="failed",
-                    failure=failure_of(error),
-                    outputs=operation.outputs,
-                    metrics=operation.metrics,
-                    ended_at=utc_now(),
-                )
-            )
-            stores.runs.complete(run.id, "failed", str(error).splitlines()[0] if str(error) else "", utc_now())
+            reason = str(error).splitlines()[0] if str(error) else ""
+            _end(stores, operation, execution, "failed", reason, failure=failure_of(error))
             raise
-        stores.executions.update(
-            msgspec.structs.replace(
-                execution,
-                status="succeeded",
-                inputs=operation.inputs,
-                outputs=operation.outputs,
-                metrics=operation.metrics,
-                ended_at=utc_now(),
-            )
-        )
-        stores.runs.complete(run.id, "succeeded", "", utc_now())
+        _end(stores, operation, execution, "succeeded", inputs=operation.inputs)
+
+
+def _end(
+    stores: Stores,
+    operation: Operation,
+    execution: Execution,
+    status: Literal["failed", "succeeded"],
+    reason: str = "",
+    **facts: Any,
+) -> None:
+    """Records how the operation ended, with what it made."""
+    ended = msgspec.structs.replace(
+        execution,
+        status=status,
+        outputs=operation.outputs,
+        metrics=operation.metrics,
+        ended_at=utc_now(),
+        **facts,
+    )
+    stores.executions.update(ended)
+    stores.runs.complete(operation.run.id, status, reason, utc_now())
 
 
 def _run(stores: Stores, name: str, parameters: dict[str, Any], event: Event) -> Run:
