@@ -149,6 +149,20 @@ def test_node_refuses_what_the_server_refuses(bundle, tmp_path):
     assert all(expected in given for expected, given in zip(REFUSED, told[1:], strict=True)), told
 
 
+def test_node_answers_a_list_of_rows_and_says_what_is_wrong_with_one(bundle, package, tmp_path):
+    rows = [{"distance": 1.0, "hour": 3, "is_holiday": False, "carrier": "UA"}, {"hour": 4, "is_holiday": True}]
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    done = in_node(bundle, str(tmp_path / "rows.json"))
+    asked = {"distance": [1.0, None], "hour": [3, 4], "is_holiday": [False, True], "carrier": ["UA", None]}
+    assert largest_difference(package.open().predict(asked), json.loads(done.stdout)) < 1e-12
+    for text, said in ((json.dumps([{**rows[0], "hour": "x"}]), "'hour' takes integer"), ("{", "JSON")):
+        (tmp_path / "wrong.json").write_text(text)
+        done = in_node(bundle, str(tmp_path / "wrong.json"))
+        assert (done.returncode, done.stdout) == (1, "")
+        assert said in done.stderr
+        assert "    at " not in done.stderr  # no trace of calls
+
+
 def test_the_rest_server_gives_the_answers_of_the_package(package, columns, tmp_path):
     place = LocalDeployment(
         tmp_path / "endpoints",
@@ -264,6 +278,7 @@ def test_chromium_gives_the_answers_of_the_package_and_asks_nobody_else(bundle, 
     told = json.loads(served.posted[0])
     assert told["status"] == "The example rows have the expected answers."
     assert told["shown"].startswith("label")
+    assert 'probability of "punctual"' in told["shown"]
     assert len(told["answers"]["label"]) == ROWS
     assert largest_difference(package.open().predict(columns), told["answers"]) < 1e-12
 

@@ -158,7 +158,8 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _metrics(metrics: Mapping[str, float | None], names: list[str]) -> str:
-    first = next(iter(sorted(metrics, key=lambda one: one != "roc_auc")), "")
+    # Of how many trials a search had is no metric of the model.
+    first = next(iter(sorted(metrics, key=lambda one: (one.startswith("trials_"), one != "roc_auc"))), "")
     wanted = [name for name in dict.fromkeys(names) if name in metrics] or ([first] if first else [])
     return ", ".join(f"{name} {format_cell(metrics[name])}" for name in wanted)
 

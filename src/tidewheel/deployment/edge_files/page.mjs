@@ -11,6 +11,13 @@ const element = (name, properties = {}, children = []) => {
 const json = async (name) => (await fetch(name)).json();
 const shown = (value) => (typeof value === 'number' ? Number(value.toPrecision(6)) : JSON.stringify(value));
 
+/** An answer with its name; a probability says of which class it is: of two classes it is that of the second. */
+function told(signature, name, value) {
+  if (name !== 'probability') return [name, shown(value)];
+  if (!Array.isArray(value)) return [`probability of ${shown(signature.classes[1])}`, shown(value)];
+  return [name, value.map((one, at) => `${shown(signature.classes[at])} ${shown(one)}`).join('  ')];
+}
+
 function field(one, value) {
   const input = element('input', { name: one.name, value: value ?? '', placeholder: one.allows_null ? 'missing' : '' });
   if (one.domain?.length) input.setAttribute('list', `list-${one.name}`);
@@ -48,8 +55,9 @@ async function start() {
       const given = await model.predict(Object.fromEntries(columns));
       output.className = '';
       output.replaceChildren(
-        ...Object.entries(given).map(([name, [value]]) =>
-          element('div', {}, [element('b', { textContent: name }), ` ${[value].flat().map(shown).join('  ')}`])),
+        ...Object.entries(given)
+          .map(([name, [value]]) => told(signature, name, value))
+          .map(([name, text]) => element('div', {}, [element('b', { textContent: name }), ` ${text}`])),
       );
     } catch (error) {
       output.className = 'bad';
