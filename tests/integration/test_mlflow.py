@@ -8,8 +8,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -280,6 +282,29 @@ def test_figures_and_reports_are_files_of_the_run(facts, packages, monkeypatch, 
     assert shown == ["findings/evaluation.quality.png", "findings/evaluation.report.json"]
     picture = facts.client.download_artifacts(run_id, shown[0], str(tmp_path))
     assert Path(picture).read_bytes() == facts.artifacts.load(outputs["quality"])
+
+
+def test_a_server_that_is_away_is_asked_three_times_and_not_for_minutes(facts, packages):
+    from tidewheel.model_registry.mlflow_projector import MlflowProjector
+
+    asked, before = [], mlflow.get_tracking_uri()
+
+    class Away(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_error(503)
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Away) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        projector = MlflowProjector(f"http://127.0.0.1:{server.server_address[1]}", facts.projections, facts.artifacts)
+        with pytest.raises(mlflow.MlflowException):
+            projector.project(facts.run(), [], [], {})
+        server.shutdown()
+    mlflow.set_tracking_uri(before)
+    assert len(asked) == 3
 
 
 def test_projecting_again_changes_nothing(facts, packages):
