@@ -69,6 +69,15 @@ def test_an_ingest_all_of_whose_rows_go_to_quarantine_says_so(project):
     assert "readings: 0 rows added from 1 file, 1 row in quarantine" in said
 
 
+def test_an_ingest_of_too_many_bad_rows_stops_as_a_whole(project):
+    limited = source().replace('unique=["id"],', 'unique=["id"], max_quarantine_share=0.5,')
+    (project.folder / "small.py").write_text(limited)
+    file = write(project, "a.csv", "1,a,1\n2,,2\n3,,3\n")
+    said = project.tidewheel("ingest", "readings", file, code=2)
+    assert "quarantine_share (at most 50.0% of a batch go to quarantine): 2 of 3 rows would (66.7%)" in said
+    assert read_json(project.tidewheel("quarantine", "list", "--json")) == []
+
+
 def test_the_audit_is_kept_with_the_execution(project):
     with project.open() as workspace:
         workspace.ingest("readings", [project.folder / write(project, "a.csv", "1,a,1\n2,c,2\n")])

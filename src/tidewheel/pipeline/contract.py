@@ -62,6 +62,8 @@ class Contract(msgspec.Struct, frozen=True):
         unique: columns, or groups of columns, whose values no two rows of the table share.
         rules: conditions across columns.
         max_null_share: the largest share of missing values per batch, by column.
+        max_quarantine_share: the largest share of the rows of a batch, 0 to 1, that may go to quarantine; when more
+            would, the whole batch stops (rule `quarantine_share`). None for no limit.
         profile: what happens when a column's distribution has moved away from the batches before: `flag`, `stop` or
             None; or these by column, where `*` means all without an entry, and is `flag` by default. Columns that are
             a key by themselves move by nature and are left out, unless they have an entry.
@@ -82,6 +84,7 @@ class Contract(msgspec.Struct, frozen=True):
     unique: Sequence[str | Sequence[str]] = ()
     rules: Sequence[RowRule] = ()
     max_null_share: Mapping[str, float] = {}
+    max_quarantine_share: float | None = None
     profile: ProfilePolicy | Mapping[str, ProfilePolicy] = "flag"
 
     def __post_init__(self) -> None:
@@ -95,9 +98,14 @@ class Contract(msgspec.Struct, frozen=True):
         problems += [
             f"two rules are called {name!r} @ Contract.rules" for name in {n for n in names if names.count(n) > 1}
         ]
-        for column, share in self.max_null_share.items():
-            if not 0 <= share <= 1:
-                problems.append(f"{share} is no share from 0 to 1 @ Contract.max_null_share[{column!r}]")
+        shares = {f"max_null_share[{column!r}]": share for column, share in self.max_null_share.items()}
+        if self.max_quarantine_share is not None:
+            shares["max_quarantine_share"] = self.max_quarantine_share
+        problems += [
+            f"{share} is no share from 0 to 1 @ Contract.{place}"
+            for place, share in shares.items()
+            if not 0 <= share <= 1
+        ]
         problems += [
             f"{reaction!r} is none of flag, stop, None @ Contract.profile[{column!r}]"
             for column, reaction in self.profile_policies.items()

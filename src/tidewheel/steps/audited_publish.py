@@ -1,7 +1,8 @@
 """Write, audit, publish: rows reach a table only through a staging branch on which its contract was checked.
 
 1. The rows are written to a staging branch, which no reader of the table sees.
-2. The contract is checked there. A rule whose policy is `stop` ends it: the staging goes, the table is as it was.
+2. The contract is checked there. A rule whose policy is `stop` ends it, and so do more rows for quarantine than the
+   contract lets go: the staging goes, the table and its quarantine are as they were.
 3. Rows that break other rules go to the table's quarantine, one commit; what is left, clipped where the policy says so,
    is staged and checked again.
 4. What is about to be published is profiled, and compared with the profiles of the batches before.
@@ -49,6 +50,7 @@ class Batch(NamedTuple):
         properties: for the snapshot, from the number of good rows of each item.
         unless: keys of properties; when a snapshot of the table has one, another ingest was first.
         is_first: the table was made for these rows, and goes when they do not get in.
+        is_from_quarantine: they were kept out before; however many of them stay, it is no sign of a wrong batch.
     """
 
     table: str
@@ -57,6 +59,7 @@ class Batch(NamedTuple):
     properties: Callable[[Sequence[int]], Mapping[str, str]]
     unless: Sequence[str]
     is_first: bool = False
+    is_from_quarantine: bool = False
 
 
 class Published(NamedTuple):
@@ -177,6 +180,8 @@ class AuditedPublish:
                 return raw, msgspec.structs.replace(report, published=sum(counts)), list(counts)
             audit.separate()
             bad_counts = audit.bad_counts()
+            if not batch.is_from_quarantine:
+                report = self._with_limits(report, audit.too_many(sum(bad_counts.values())))
             good = list(counts)
             for number, bad in bad_counts.items():
                 good[raw.files[number].source] -= bad
@@ -192,6 +197,14 @@ class AuditedPublish:
         quarantined = sum(bad_counts.values())
         report = msgspec.structs.replace(report, published=sum(good), quarantined=quarantined, clipped=clipped)
         return clean, report, good
+
+    def _with_limits(self, report: ContractReport, exceeded: Sequence[ContractFinding]) -> ContractReport:
+        """Adds that too many rows are kept out, which says more of the batch than of its rows."""
+        found = msgspec.structs.replace(report, findings=(*report.findings, *exceeded))
+        if _stops(exceeded):
+            self.listener(found)
+            raise broken(found, "nothing was published, and nothing went to quarantine")
+        return found
 
     def _quarantine(self, batch: Batch, ingest_id: str, raw: StagedBatch, bad: pa.Table) -> None:
         places = zip(bad[FILE].to_pylist(), bad[ROW].to_pylist(), strict=True)

@@ -90,6 +90,7 @@ def infer_contract(reader: TableReader, at: datetime) -> str:
             "        }",
             "    ),",
             *settings,
+            "    # max_quarantine_share=0.5,  stops a batch of which more would go to quarantine",
             "    policies={},",
             "    rules=[",
             '        # RowRule("arrives after it departs", "arr_time >= dep_time"),  with RowRule imported above',

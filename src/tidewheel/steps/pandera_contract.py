@@ -145,6 +145,9 @@ def _declared_rules(
     for column, share in contract.max_null_share.items():
         name = f"{column}.null_share"
         yield ContractRule(name=name, kind="null_share", column=column, arguments={"max": share}, policy="stop")
+    if contract.max_quarantine_share is not None:
+        limit: dict[str, Any] = {"max": contract.max_quarantine_share}
+        yield ContractRule(name="quarantine_share", kind="quarantine_share", arguments=limit, policy="stop")
     fresh = contract.freshness
     if fresh is not None and fresh.max_age is not None:
         age = {"max_age_s": fresh.max_age.total_seconds()}

@@ -109,6 +109,7 @@ def _release(
             locate=lambda _, row: (Origin(facts[ORIGIN][row], facts[CONTENT][row]), facts[ROW][row]),
             properties=lambda good: {**properties, key: str(sum(good))},
             unless=[key],
+            is_from_quarantine=True,
         )
     )
     record_quarantined(ingests, published.snapshot, key, run_id)

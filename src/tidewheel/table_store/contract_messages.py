@@ -34,8 +34,9 @@ def describe_rule(rule: ContractRule) -> str:
             return f"{column} has a length {_range(arguments)}"
         case "unique":
             return f"{', '.join(arguments['columns'])}: no two rows share it"
-        case "null_share":
-            return f"{column} lacks at most {arguments['max']:.1%} of its values"
+        case "null_share" | "quarantine_share":
+            share = f"at most {arguments['max']:.1%} of"
+            return f"{column} lacks {share} its values" if rule.column else f"{share} a batch go to quarantine"
         case "freshness":
             return f"the newest {rule.column!r} is at most {_duration(arguments['max_age_s'])} old"
         case "sql":
@@ -59,6 +60,11 @@ def batch_message(rule: ContractRule, measure: Any, at: datetime) -> str:
     else:
         told = f"{measure:.1%} are missing"
     return f"{rule.name} ({describe_rule(rule)}): {told}"
+
+
+def share_message(rule: ContractRule, count: int, rows: int) -> str:
+    """A batch of which too many rows would go to quarantine."""
+    return f"{rule.name} ({describe_rule(rule)}): {count:,} of {rows:,} rows would ({count / rows:.1%})"
 
 
 def _range(arguments: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ from tidewheel.core.records import ContractRule
 from tidewheel.table_store.duckdb_pattern import to_re2
 
 BATCH_KINDS = frozenset({"null_share", "freshness"})
-"""Rules about a batch as a whole: no single row breaks them."""
+"""Rules about a batch as a whole: no single row breaks them, and one number of SQL decides."""
 
 _TEXT_FUNCTIONS = {"starts": "starts_with", "ends": "ends_with", "contains": "contains"}
 

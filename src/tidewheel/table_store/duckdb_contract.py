@@ -19,7 +19,7 @@ import pyarrow as pa
 from tidewheel.core.errors import ParameterError
 from tidewheel.core.records import ContractFinding, ContractRule, TableContract
 from tidewheel.table_store.contract_columns import differing_types, missing_columns, unexpected_columns
-from tidewheel.table_store.contract_messages import batch_message, row_message
+from tidewheel.table_store.contract_messages import batch_message, row_message, share_message
 from tidewheel.table_store.contract_sql import (
     BATCH_KINDS,
     batch_measure,
@@ -78,7 +78,9 @@ class ContractAudit:
         self._slow = PLACES.empty_table() if slow is None else slow
         connection.register("slow", self._slow)
         there = set(schema.names)
-        self._rules = [rule for rule in contract.rules if not rule.column or rule.column in there]
+        self._limits = [rule for rule in contract.rules if rule.kind == "quarantine_share"]
+        looked_at = [rule for rule in contract.rules if rule.kind != "quarantine_share"]
+        self._rules = [rule for rule in looked_at if not rule.column or rule.column in there]
         self._conditions = {rule.name: violation(rule, schema, at) for rule in self._rules}
         self._at = at
         self._clips = clipped(self._rules, schema)
@@ -177,6 +179,22 @@ class ContractAudit:
     def bad_counts(self) -> dict[int, int]:
         """How many rows go, by file."""
         return dict(self._connection.sql(f"select {FILE}, count(*) from marked group by 1").fetchall())
+
+    def too_many(self, bad: int) -> list[ContractFinding]:
+        """Rules that so many rows for quarantine, of all that were checked, break."""
+        share = bad / max(self.row_count, 1)
+        return [
+            ContractFinding(
+                rule=rule.name,
+                policy=rule.policy,
+                severity=rule.severity,
+                count=bad,
+                share=share,
+                message=share_message(rule, bad, self.row_count),
+            )
+            for rule in self._limits
+            if share > rule.arguments["max"]
+        ]
 
     @property
     def _main(self) -> str:

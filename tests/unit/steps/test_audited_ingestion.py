@@ -322,6 +322,46 @@ def test_an_all_null_column_and_stale_rows_stop_where_the_contract_says_so(place
     assert [problem.split(" ")[0] for problem in error.value.problems] == ["delay.null_share", "at.freshness"]
 
 
+@pytest.mark.parametrize("exists", [False, True])
+def test_more_rows_for_quarantine_than_the_contract_lets_go_stop_the_whole_batch(place, exists):
+    declared = contract(max_quarantine_share=0.5)
+    if exists:
+        place.ingest("first.csv", GOOD.format(9), declared)
+    null_keys = "1,,1,2013-01-01T00:00:00Z\n2,,700,2013-01-01T00:00:00Z\n"
+    with pytest.raises(ContractBrokenError, match="nothing went to quarantine") as told:
+        place.ingest("a.csv", GOOD.format(0) + null_keys, declared)
+    assert told.value.problems[-1] == (
+        "quarantine_share (at most 50.0% of a batch go to quarantine): 2 of 3 rows would (66.7%)"
+    )
+    assert len(told.value.problems) == 3
+    assert (place.store.exists("t"), place.store.exists("quarantine.t")) == (exists, False)
+    finding = place.reports[-1].findings[-1]
+    assert (finding.rule, finding.policy, finding.count) == ("quarantine_share", "stop", 2)
+    if exists:
+        assert (place.ids(), place.branches()) == ([9], [])
+
+
+def test_as_many_rows_for_quarantine_as_the_contract_lets_go_are_no_reason_to_stop(place):
+    bad = "".join(f"{number},ZZ,1,2013-01-01T00:00:00Z\n" for number in range(29))
+    good = "".join(GOOD.format(number) for number in range(29, 100))
+    result = place.ingest("a.csv", bad + good, contract(max_quarantine_share=0.29))
+    assert (result.rows, result.quarantined) == (71, 29)
+
+
+def test_a_limit_that_flags_tells_how_many_rows_were_kept_out(place):
+    declared = contract(max_quarantine_share=0, policies={"quarantine_share": "flag"})
+    result = place.ingest("a.csv", GOOD.format(1) + "2,ZZ,1,2013-01-01T00:00:00Z\n", declared)
+    assert [(f.rule, f.severity) for f in result.report.findings][-1] == ("quarantine_share", "warning")
+    assert (result.rows, result.quarantined) == (1, 1)
+
+
+def test_rows_that_stay_in_quarantine_stop_no_release(place):
+    place.ingest("a.csv", "1,ZZ,1,2013-01-01T00:00:00Z\n2,ZZ,1,2013-01-01T00:00:00Z\n3,B6,1,2013-01-01T00:00:00Z\n")
+    wider = {**COLUMNS, "carrier": pa.Column(str, pa.Check.isin(["B6"]))}
+    (result,) = place.release(contract(wider, max_quarantine_share=0.1))
+    assert (result.released, result.kept) == (1, 2)
+
+
 def test_a_contract_that_grew_lets_the_table_grow(place):
     place.ingest("a.csv", GOOD.format(1))
     columns = {**COLUMNS, "gate": pa.Column(str)}

@@ -183,6 +183,11 @@ ONE = pa.DataFrameSchema({"a": pa.Column(int)})
         (lambda: Contract("t", schema={"a": int}), "a dict for a schema"),
         (lambda: Contract("t", unique="id"), "unique is the text 'id'"),
         (lambda: Contract("t", max_null_share={"a": 2}), "2 is no share"),
+        (lambda: Contract("t", max_quarantine_share=1.5), "1.5 is no share.*Contract.max_quarantine_share"),
+        (
+            lambda: Contract("t", max_quarantine_share=0.5, policies={"quarantine_share": "quarantine"}),
+            "'quarantine_share' is about a whole batch",
+        ),
         (
             lambda: Contract("t", pa.DataFrameSchema({"a": pa.Column(pa.Complex128)})),
             "no table holds the type complex128 of column 'a'",

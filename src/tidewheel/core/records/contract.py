@@ -17,9 +17,10 @@ Severity = Literal["error", "warning"]
 
 RuleKind = Literal[
     "not_null", "range", "domain", "excluded", "pattern", "text", "length", "sql", "unique", "null_share", "freshness",
-    "python",
+    "quarantine_share", "python",
 ]  # fmt: skip
-"""`python` is a check that only its own library can carry out, row by row in Python: it is slow."""
+"""`python` is a check that only its own library can carry out, row by row in Python: it is slow. `quarantine_share`
+limits what the others may keep out of one batch; rows of a table, which were let in, keep it."""
 
 
 class ContractColumn(Record, frozen=True, kw_only=True):
