@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 import psutil
 
 from tidewheel.orchestrator import fork_server
-from tidewheel.workspace.project import WORKER_MODULE
+from tidewheel.workspace.warm_server import WORKER_MODULE
 
 KEPT = 2
 """How many idle processes are kept: some tests run two workspaces at once."""
@@ -84,14 +84,14 @@ class WarmServers:
         self._known[process.pid] = environment
         return process
 
-    def end(self, process: subprocess.Popen[bytes]) -> None:
+    def end(self, process: subprocess.Popen[bytes], *, has_forked: bool = True) -> None:
         if os.getpid() == self._pid and process.pid in self._known and _is_quiet(process):
             with self._lock:
                 self._idle.append(process)
                 if len(self._idle) <= KEPT:
                     return
-                process = self._idle.pop(0)
-        self._end_for_good(process)
+                process, has_forked = self._idle.pop(0), True
+        self._end_for_good(process, has_forked=has_forked)
 
     def close(self) -> None:
         """Ends what is kept."""
@@ -99,9 +99,9 @@ class WarmServers:
             self._end_for_good(self._idle.pop())
         self._home.cleanup()
 
-    def _end_for_good(self, process: subprocess.Popen[bytes]) -> None:
+    def _end_for_good(self, process: subprocess.Popen[bytes], *, has_forked: bool = True) -> None:
         self._known.pop(process.pid, None)
-        self._end(process)
+        self._end(process, has_forked=has_forked)
 
     @property
     def idle_pids(self) -> set[int]:

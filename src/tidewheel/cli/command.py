@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -52,12 +52,22 @@ def command(name: str, *, example: str, **settings: Any) -> Callable[[Callable[.
 
 
 @contextmanager
-def opened() -> Iterator[Workspace]:
-    """The workspace of the project that the command is for."""
-    from tidewheel.workspace import open_workspace
+def opened(*, is_for_run: bool = False) -> Iterator[Workspace]:
+    """The workspace of the project that the command is for.
 
-    with open_workspace(click.get_current_context().find_root().params.get("project") or ".") as workspace:
-        yield workspace
+    Args:
+        is_for_run: brings up the process that steps are forked from, which imports while the workspace is opened.
+    """
+    with ExitStack() as stack:
+        server = None
+        if is_for_run:
+            from tidewheel.workspace.warm_server import warm_server
+
+            server = stack.enter_context(closing(warm_server()))
+        from tidewheel.workspace import open_workspace
+
+        place = click.get_current_context().find_root().params.get("project") or "."
+        yield stack.enter_context(open_workspace(place, server=server))
 
 
 def tell_error(error: TidewheelError, *, as_json: bool) -> None:

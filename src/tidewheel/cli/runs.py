@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -19,9 +19,10 @@ from tidewheel.core.records import RunStatus
 from tidewheel.core.records.record import Record
 from tidewheel.core.records.trial import TRIALS
 from tidewheel.orchestrator.progress import silent
-from tidewheel.workspace import Workspace
-from tidewheel.workspace.mirror import has_measured
-from tidewheel.workspace.views import ExecutionView, RunView
+
+if TYPE_CHECKING:  # the workspace is imported while the process that steps are forked from imports too
+    from tidewheel.workspace import Workspace
+    from tidewheel.workspace.views import ExecutionView, RunView
 
 RUN_COLUMNS = ("run", "pipeline", "status", "started", "seconds", "commit", "reason")
 
@@ -41,7 +42,7 @@ def run_command(
 ) -> None:
     """Run PIPELINE with --NAME VALUE for its parameters; what has not changed is taken from earlier runs."""
     options: dict[str, Any] = dict(parse_parameter_options(parameters))
-    with opened() as workspace:
+    with opened(is_for_run=True) as workspace:
         if tune is not None:
             _take_trials(workspace, pipeline, options, tune)
         run = workspace.submit(
@@ -77,7 +78,7 @@ def _take_trials(workspace: Workspace, name: str, options: dict[str, Any], trial
 @click.argument("run_id", metavar="RUN")
 def resume_command(run_id: str, as_json: bool) -> None:
     """Continue RUN with its parameters and snapshots and today's sources; finished steps are taken over."""
-    with opened() as workspace:
+    with opened(is_for_run=True) as workspace:
         _end_with(
             workspace, workspace.resume(run_id, listener=silent if as_json else ProgressPrinter()), as_json=as_json
         )
@@ -213,6 +214,8 @@ def _end_with(workspace: Workspace, run: RunView, *, as_json: bool) -> None:
 
 def _show_in_mlflow(workspace: Workspace, run: RunView) -> None:
     """So that `mlflow ui` has the run at once. MLflow takes seconds to import: who measured nothing does not wait."""
+    from tidewheel.workspace.mirror import has_measured
+
     if not has_measured(one.record for one in run.executions):
         return
     try:

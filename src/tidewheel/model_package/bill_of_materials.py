@@ -12,9 +12,6 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-
 BILL = "sbom.json"
 _DISTRIBUTIONS = {
     "lightgbm": ("lightgbm",),
@@ -81,6 +78,9 @@ def _tops(model: Any) -> set[str]:
 
 def _closure(names: Iterable[str], *, is_deep: bool = True) -> dict[str, importlib.metadata.Distribution]:
     """Installed distributions by name, with those that they require."""
+    from packaging.requirements import Requirement  # its parser is a tenth of what a command imports
+    from packaging.utils import canonicalize_name
+
     found: dict[str, importlib.metadata.Distribution] = {}
     waiting = sorted(names)
     while waiting:
@@ -118,4 +118,6 @@ def _library(distribution: importlib.metadata.Distribution, *, is_required: bool
 
 
 def _reference(distribution: importlib.metadata.Distribution) -> str:
+    from packaging.utils import canonicalize_name
+
     return f"pkg:pypi/{canonicalize_name(distribution.metadata['Name'])}@{distribution.version}"

@@ -51,8 +51,15 @@ class ForkServer:
         self._command = [sys.executable, "-m", worker_module, "fork-server"]
         self._packages: tuple[str, ...] = ()
         self._process: subprocess.Popen[bytes] | None = None
+        self._has_forked = False
         self._running: dict[str, int] = {}
         self._buffer = b""
+
+    def warm(self) -> None:
+        """Brings up the process behind it, so that it imports while its owner does something else."""
+        if self._process is None:
+            self._process = begin_process([*self._command, *self._packages])
+            self._has_forked = False
 
     def preload(self, packages: Sequence[str]) -> None:
         """Names heavy packages that are imported once, before the next worker is forked."""
@@ -63,6 +70,8 @@ class ForkServer:
     def start(self, key: str, folder: Path, log: Path) -> None:
         """Starts a worker on the request in `folder`; its output is appended to `log`."""
         self._running[key] = 0
+        self.warm()
+        self._has_forked = True
         self._send({"start": key, "folder": str(folder), "log": str(log)})
 
     def kill(self, key: str, number: signal.Signals = signal.SIGKILL) -> None:
@@ -89,11 +98,11 @@ class ForkServer:
         return self._running.get(key, 0)
 
     def close(self) -> None:
-        """Ends the server and every worker."""
+        """Ends the server and every worker; the next `start` brings up a new one."""
         process, self._process = self._process, None
         if process is None:
             return
-        end_process(process)
+        end_process(process, has_forked=self._has_forked)
 
     def _note(self, message: dict[str, Any]) -> Exit | None:
         if "code" in message:
@@ -111,8 +120,8 @@ class ForkServer:
         return lost
 
     def _send(self, command: dict[str, Any]) -> None:
-        if self._process is None:
-            self._process = begin_process([*self._command, *self._packages])
+        self.warm()
+        assert self._process is not None
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # its death is reported by `wait`
             self._process.stdin.write(msgspec.json.encode(command) + b"\n")
@@ -126,8 +135,10 @@ def begin_process(command: Sequence[str]) -> subprocess.Popen[bytes]:
     )
 
 
-def end_process(process: subprocess.Popen[bytes]) -> None:
-    """Ends the process behind a server, and every worker with it."""
+def end_process(process: subprocess.Popen[bytes], *, has_forked: bool = True) -> None:
+    """Ends the process behind a server, and every worker with it; one that has forked none need not finish imports."""
+    if not has_forked:
+        process.kill()
     with contextlib.suppress(BrokenPipeError):
         if process.stdin:
             process.stdin.close()

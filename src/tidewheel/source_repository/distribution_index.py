@@ -65,10 +65,10 @@ def read_index(cache_dir: Path | None) -> DistributionIndex:
     global _latest
     now, search = time.monotonic(), tuple(sys.path)
     if _latest is not None and _latest[1] == search and now - _latest[0] < _FRESH_S:
-        return _latest[2]
+        return _shared(cache_dir, _latest[2])
     key, folders = _environment_key(search)
     if _latest is not None and _latest[2].key == key:
-        index = _latest[2]
+        index = _shared(cache_dir, _latest[2])
     else:
         index = _from_cache(cache_dir, key) or _build(cache_dir, key, folders)
     _latest = (now, search, index)
@@ -121,6 +121,13 @@ def _build(cache_dir: Path | None, key: str, folders: list[str]) -> Distribution
     index = DistributionIndex(key=key, distributions=distributions, providers=providers)
     if cache_dir is not None:
         write_cache(_cache_file(cache_dir, key), index.to_json())
+    return index
+
+
+def _shared(cache_dir: Path | None, index: DistributionIndex) -> DistributionIndex:
+    """Puts an index that this process knows where those that it starts look: this may be its second workspace."""
+    if cache_dir is not None and not (path := _cache_file(cache_dir, index.key)).exists():
+        write_cache(path, index.to_json())
     return index
 
 

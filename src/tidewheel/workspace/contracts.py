@@ -10,9 +10,10 @@ import msgspec
 
 from tidewheel.core.errors import NotFoundError, ParameterError
 from tidewheel.core.records import ContractReport, TableContract
-from tidewheel.workspace.project import WORKER_MODULE, Project
+from tidewheel.workspace.project import Project
 from tidewheel.workspace.slow_checks import ask_slow_checks
 from tidewheel.workspace.stores import Stores
+from tidewheel.workspace.warm_server import WORKER_MODULE
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -26,8 +26,7 @@ from tidewheel.workspace.declaration import (
     ModelDeclaration,
 )
 from tidewheel.workspace.stores import Stores
-
-WORKER_MODULE = "tidewheel.workspace.worker"
+from tidewheel.workspace.warm_server import WORKER_MODULE
 
 
 class CapturedSources(msgspec.Struct, frozen=True):

@@ -26,10 +26,11 @@ from tidewheel.orchestrator.run_in_progress import finished_run
 from tidewheel.workspace.cause import request_event
 from tidewheel.workspace.declaration import Declared
 from tidewheel.workspace.preparation import Preparation
-from tidewheel.workspace.project import WORKER_MODULE, Project
+from tidewheel.workspace.project import Project
 from tidewheel.workspace.registration import register_models
 from tidewheel.workspace.skew_signals import record_skew
 from tidewheel.workspace.stores import Stores
+from tidewheel.workspace.warm_server import WORKER_MODULE, warm_server
 
 CANCEL_WAIT_S = 15.0
 
@@ -40,11 +41,13 @@ class Running:
     Args:
         stores: the workspace's stores.
         project: the project that declares the pipelines.
+        server: one that was brought up already, for the first run.
     """
 
-    def __init__(self, stores: Stores, project: Project) -> None:
+    def __init__(self, stores: Stores, project: Project, server: ForkServer | None = None) -> None:
         self._stores = stores
         self._project = project
+        self._server = server
 
     def submit(
         self,
@@ -67,9 +70,10 @@ class Running:
         Raises:
             TidewheelError: the definition or a parameter is wrong; then no run was recorded.
         """
-        self._settle()
-        event = event or request_event(self._stores, pipeline, parameters)
-        with closing(ForkServer(WORKER_MODULE)) as server:
+        warm, self._server = self._server, None
+        with closing(warm or warm_server()) as server:
+            self._settle()
+            event = event or request_event(self._stores, pipeline, parameters)
             try:
                 prepared, declared = Preparation(self._stores, self._project, LocalOrchestrator.name, server).prepare(
                     pipeline, parameters, event, resumed=resumed, reuses_results=reuses_results

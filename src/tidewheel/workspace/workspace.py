@@ -13,7 +13,7 @@ from tidewheel.core.config import Config, find_project, read_config
 from tidewheel.core.errors import ConfigError, NotFoundError, TidewheelError
 from tidewheel.core.records import EndpointState, Event, ModelVersion, RunStatus, Signal, Snapshot
 from tidewheel.metadata_store.experiment import read_condition
-from tidewheel.orchestrator import Listener
+from tidewheel.orchestrator import ForkServer, Listener
 from tidewheel.orchestrator.progress import silent
 from tidewheel.pipeline import Plan, release_resolver, set_resolver
 from tidewheel.workspace import answers, champions, data, extraction, maintenance, package_proof, profiles
@@ -56,7 +56,7 @@ class Workspace:
     Example of use: `tidewheel.open(".").run("1m7y")["train"].outputs["model"].load()`
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, server: ForkServer | None = None) -> None:
         self.config = config
         self.stores = Stores(config)
         self.project = Project(config, self.stores)
@@ -64,7 +64,7 @@ class Workspace:
         self.quarantine = QuarantineDesk(self.stores, self.contracts)
         self.reads = NotebookReads(self.stores, self.project)
         self.models = Models(self.stores, self.project)
-        self._running = Running(self.stores, self.project)
+        self._running = Running(self.stores, self.project, server)
 
     @cached_property
     def features(self) -> Features:
@@ -533,8 +533,11 @@ class Workspace:
         return f"<workspace of {self.config.project.name} at {self.folder}>"
 
 
-def open_workspace(path: str | Path = ".") -> Workspace:
+def open_workspace(path: str | Path = ".", *, server: ForkServer | None = None) -> Workspace:
     """Opens the workspace of the project at or above `path`; also makes it the one that `table(...)` reads.
+
+    Args:
+        server: one that was brought up already, for the first run.
 
     Raises:
         ConfigError: there is no project, or its configuration is not valid.
@@ -547,6 +550,6 @@ def open_workspace(path: str | Path = ".") -> Workspace:
             where=str(Path(path).resolve()),
             next_step="run `tidewheel init` in a project, or `tidewheel new NAME`",
         )
-    workspace = Workspace(read_config(root))
+    workspace = Workspace(read_config(root), server)
     set_resolver(workspace.reads)
     return workspace

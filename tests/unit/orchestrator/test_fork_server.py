@@ -55,6 +55,23 @@ def test_packages_can_be_named_after_the_server_has_started(probe):
     assert "numpy" in probe.run("import sys; tell(' '.join(sys.modules))", key="two")[1].split()
 
 
+def test_a_warm_process_is_the_one_that_forks(probe):
+    probe.restart()
+    probe.server.warm()
+    first = probe.run("import os; tell(os.getppid())", key="one")[1]
+    probe.server.warm()
+    assert probe.run("import os; tell(os.getppid())", key="two")[1] == first
+
+
+def test_one_that_forked_nothing_is_ended_at_once_and_can_be_used_again(probe):
+    probe.restart()
+    probe.server.warm()
+    process = probe.server._process
+    probe.server.close()
+    assert process.returncode == -signal.SIGKILL
+    assert probe.run("tell('again')")[1] == "again"
+
+
 def test_a_model_is_fitted_stored_and_loaded_after_its_libraries_were_imported_before_the_fork(probe):
     """Also: no worker imports skops again, which costs a second as it imports all of scikit-learn."""
     probe.server.preload(("numpy", "sklearn", "skops"))

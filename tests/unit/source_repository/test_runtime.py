@@ -132,6 +132,16 @@ def test_a_torn_cache_is_built_again(site, tmp_path):
     assert read_runtime(["aaa"], cache_dir=cache) == first
 
 
+@pytest.mark.parametrize("fresh_s", [0.0, 60.0])
+def test_the_second_workspace_of_a_process_has_a_cache_too(site, tmp_path, monkeypatch, fresh_s):
+    """Those that it starts would read all metadata again."""
+    monkeypatch.setattr(distribution_index, "_FRESH_S", fresh_s)
+    first, second = tmp_path / "first", tmp_path / "second"
+    read_runtime([], cache_dir=first)
+    read_runtime([], cache_dir=second)
+    assert [file.read_bytes() for file in second.iterdir()] == [file.read_bytes() for file in first.iterdir()]
+
+
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path):
     (tmp_path / "file").write_text("")
     assert read_runtime(["msgspec"], cache_dir=tmp_path / "file").distributions["msgspec"]
