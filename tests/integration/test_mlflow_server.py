@@ -96,9 +96,12 @@ def test_registering_and_promoting_through_a_server_shows_the_same_as_the_embedd
                 assert workspace.mirror() == []
             assert shown(url) == shown(embedded)
             assert shown(url)["aliases"] == {"champion": "1"}
+            told: list[str] = []
             for workspace in (toy.workspace, remote):
                 workspace.promote("toy", 2, is_forced=True, reason="better")
-                assert workspace.mirror() == []
+                assert workspace.mirror(on_write=lambda: told.append("writing")) == []
+            assert toy.workspace.mirror(on_write=lambda: told.append("again")) == []
+            assert told == ["writing", "writing"]
             assert shown(url) == shown(embedded)
             assert shown(url)["aliases"] == {"champion": "2"}
             expect_same_answers(toy, [embedded, url])

@@ -208,20 +208,24 @@ def _end_with(workspace: Workspace, run: RunView, *, as_json: bool) -> None:
         if failed is not None and failed.record.failure and failed.record.failure.traceback:
             click.echo(failed.record.failure.traceback.rstrip(), err=True)
             click.echo(f"  next:  correct it, then `tidewheel resume {run.id}`", err=True)
-    _show_in_mlflow(workspace, run)
+    _show_in_mlflow(workspace, run, is_silent=as_json)
     click.get_current_context().exit(exit_code.of_run(run.record.status))
 
 
-def _show_in_mlflow(workspace: Workspace, run: RunView) -> None:
+def _show_in_mlflow(workspace: Workspace, run: RunView, *, is_silent: bool) -> None:
     """So that `mlflow ui` has the run at once. MLflow takes seconds to import: who measured nothing does not wait."""
     from tidewheel.workspace.mirror import has_measured
 
     if not has_measured(one.record for one in run.executions):
         return
     try:
-        workspace.mirror()
+        workspace.mirror(on_write=(lambda: None) if is_silent else _tell_wait)
     except StorageError as error:
         click.echo(f"warning: {error}", err=True)
+
+
+def _tell_wait() -> None:
+    click.echo("writing to MLflow (the run is over, and what it made recorded)", err=True)
 
 
 def _run_row(run: RunView) -> tuple[Any, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tidewheel.core.digest import digest_value
@@ -21,11 +21,14 @@ LATEST = 100
 _MARK = "put right: "
 
 
-def mirror_models(stores: Stores) -> list[str]:
+def mirror_models(stores: Stores, on_write: Callable[[], None] = lambda: None) -> list[str]:
     """Writes to MLflow what it does not show yet; returns what others had changed there and was put right, in words.
 
     MLflow takes seconds to import, so it is asked only when there are other runs, versions or aliases to show than the
     last time, or its own database has changed.
+
+    Args:
+        on_write: called before those seconds begin; not called when there is nothing to write.
 
     Raises:
         StorageError: MLflow refused; the facts are not touched by that, and the next call tries again.
@@ -38,6 +41,7 @@ def mirror_models(stores: Stores) -> list[str]:
     state, facts = stores.folder / STATE, _facts(stores, runs)
     if state.exists() and state.read_text() == facts + _outside(stores):
         return []
+    on_write()
     done = subprocess.run(
         [sys.executable, "-m", "tidewheel.workspace.mirror", str(stores.config.root)],
         capture_output=True,

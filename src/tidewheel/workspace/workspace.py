@@ -458,13 +458,16 @@ class Workspace:
             return why_predictions(self.stores, name)
         return why(self.stores, name, version)
 
-    def mirror(self) -> list[str]:
+    def mirror(self, on_write: Callable[[], None] = lambda: None) -> list[str]:
         """Writes to MLflow what it does not show yet; returns what others had changed there and was put right.
+
+        Args:
+            on_write: called when there is something to write, which takes seconds.
 
         Raises:
             StorageError: MLflow refused; the next call tries again.
         """
-        return mirror_models(self.stores)
+        return mirror_models(self.stores, on_write)
 
     def collect(self) -> int:
         """Moves what endpoints have answered so far into the table `predictions`; returns the number of rows."""
