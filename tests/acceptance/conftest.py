@@ -24,6 +24,7 @@ class Life:
     Attributes:
         folder: the project's.
         said: what the commands said by which it came so far, by their names.
+        retraining_id: the run that the tick made.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -77,6 +78,7 @@ class Life:
             writer.writerows([one, number % 2] for number, one in enumerate(self.said["predict"]["prediction_id"]))
         self.said["label"] = self.tell("label", str(path))
         self.said["tick"] = self.json("tick", "--at", start_of(3).isoformat())
+        self.retraining_id: str = self.json("runs")[0]["id"]
 
     @property
     def run_id(self) -> str:

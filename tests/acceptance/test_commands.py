@@ -162,14 +162,21 @@ def test_cancel_and_resume_refuse_a_run_that_has_succeeded(life):
     assert "does not exist" in life.tell("cancel", "zzzz", code=3)
 
 
+def test_reproduce_tells_step_by_step_what_came_out_the_same(life):
+    found = life.json("reproduce", life.run_id)
+    assert found["is_equal"]
+    assert {step["status"] for step in found["steps"]} == {"equal"}
+    assert "is reproduced: each output has the digest that it had" in life.tell("reproduce", "toy", "--version", "1")
+    assert "does not exist" in life.tell("reproduce", "nobody", code=3)
+
+
 def test_why_rerun_names_what_changed(life):
-    newest = life.json("runs")[0]["id"]
     life.tell("run", "training")
     (told,) = life.json("why-rerun", "latest", "recent")
     assert life.tell("show", told.rpartition(" ")[2])
-    assert "input points changed" in life.json("why-rerun", newest, "recent")
+    assert "input points changed" in life.json("why-rerun", life.retraining_id, "recent")
     assert life.tell("why-rerun", life.run_id, "recent").strip() == "it had never been carried out before"
-    assert "did you mean 'recent'" in life.tell("why-rerun", newest, "recnt", code=3)
+    assert "did you mean 'recent'" in life.tell("why-rerun", life.run_id, "recnt", code=3)
 
 
 def test_models_lists_versions(life):

@@ -34,6 +34,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "status": ("runs", "show what is going on"),
         "cancel": ("runs", "end a run"),
         "resume": ("runs", "continue a run that did not succeed"),
+        "reproduce": ("reproduction", "carry a run out again from what it was made from, and compare"),
         "experiments": ("experiments", "list runs by parameters and metrics"),
         "compare": ("experiments", "put runs side by side: data, code, parameters, environment, metrics"),
         "why-rerun": ("runs", "tell why a step was carried out again"),

@@ -16,6 +16,7 @@ ALSO = {
     "quarantine": (5,),
     "run": (1, 4, 130),
     "resume": (1, 4, 130),
+    "reproduce": (1, 4, 130),
     "cancel": (1,),
     "models": (5,),
     "promote": (5,),

@@ -57,6 +57,7 @@ class Preparation:
         event: Event,
         *,
         resumed: Run | None = None,
+        repeated: Run | None = None,
         reuses_results: bool = True,
     ) -> tuple[PreparedRun, Declared]:
         """Decides everything that a run depends on; what was decided is in the result and nowhere else.
@@ -64,22 +65,26 @@ class Preparation:
         With it comes what the same sources declare.
 
         Args:
-            resumed: an earlier run; its snapshots and versions are used again, and its finished executions offered.
+            resumed: an earlier run; its snapshots are used again, and its finished executions offered.
+            repeated: an earlier run; its sources, snapshots, champions and references are used again, none of its
+                results.
 
         Raises:
             TidewheelError: the definition, a parameter or a table's name is wrong; nothing was recorded.
         """
-        captured = self._project.capture()
+        captured = self._project.kept(repeated.sources_digest) if repeated else self._project.capture()
         answer = self._project.plan(pipeline, parameters, captured, self._server)
         plan = answer.plan
         assert plan is not None
         assert answer.declared is not None
-        earlier = self._finished(resumed)
+        earlier = self._finished(resumed or repeated)
         pinned = _pinned(plan, earlier)
         code = self._code(plan, answer.closures, captured)
         run = self._run(plan, parameters, event, captured, code.values(), resumed)
         resolved = {
-            node.id: self._resolve(node, run, pinned, answer.declared.contracts)
+            node.id: self._resolve_again(node, run, earlier[node.id])
+            if repeated and node.kind != "table" and node.id in earlier
+            else self._resolve(node, run, pinned, answer.declared.contracts)
             for node in plan.nodes
             if node.kind in ("table", "champion", "reference")
         }
@@ -96,7 +101,7 @@ class Preparation:
             import_roots=captured.import_roots,
             file_digests=captured.state.files,
             packages=self._packages(plan, answer.closures.values()),
-            finished=earlier,
+            finished={} if repeated else earlier,
             reuses_results=reuses_results,
         )
         return prepared, answer.declared
@@ -172,6 +177,14 @@ class Preparation:
     def _runtime(self, imports: tuple[str, ...]) -> Runtime:
         return read_runtime(imports, cache_dir=self._stores.folder / "cache")
 
+    def _resolve_again(self, node: PlanNode, run: Run, earlier: Execution) -> ResolvedNode:
+        """The champion or reference that an earlier run was given."""
+        artifact = earlier.outputs["output"]
+        if node.kind == "reference":
+            return self._bound_reference(artifact, run)
+        version = artifact.summary["version"]
+        return self._version_as_champion(node.arguments["name"], None if version == NO_CHAMPION else version)
+
     def _resolve(
         self, node: PlanNode, run: Run, pinned: Mapping[str, int], contracts: Mapping[str, TableContract]
     ) -> ResolvedNode:
@@ -216,12 +229,17 @@ class Preparation:
 
     def _reference(self, node: PlanNode, run: Run, contracts: Mapping[str, TableContract]) -> ResolvedNode:
         name, model = node.arguments["name"], node.arguments["model"]
-        artifact, snapshot = resolve_reference(self._stores, contracts, name, model, run.at)
-        rows = self._table(name, run, {name: snapshot.snapshot_id}).bound.table
+        return self._bound_reference(resolve_reference(self._stores, contracts, name, model, run.at)[0], run)
+
+    def _bound_reference(self, artifact: Artifact, run: Run) -> ResolvedNode:
+        source = artifact.summary["source"]
+        rows = self._table(source["table"], run, {source["table"]: int(source["snapshot_id"])}).bound.table
         return ResolvedNode(artifact=artifact, bound=BoundInput(reference={**artifact.summary, "rows": rows}))
 
     def _champion(self, name: str) -> ResolvedNode:
-        version = self._stores.aliases.get(name, "champion")
+        return self._version_as_champion(name, self._stores.aliases.get(name, "champion"))
+
+    def _version_as_champion(self, name: str, version: int | None) -> ResolvedNode:
         if version is None:
             nothing = Artifact(
                 digest=digest_value("champion", [name, None]),

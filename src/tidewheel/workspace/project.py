@@ -12,11 +12,19 @@ import msgspec
 
 from tidewheel.core.config import Config
 from tidewheel.core.digest import digest_value
-from tidewheel.core.errors import DefinitionError, NotFoundError, RunError
+from tidewheel.core.errors import DefinitionError, NotFoundError, RunError, SourceError
 from tidewheel.core.records import SourceState
 from tidewheel.orchestrator import ForkServer
 from tidewheel.pipeline import Plan
-from tidewheel.source_repository import Closure, capture_sources, find_import_roots, pack_sources, read_runtime
+from tidewheel.source_repository import (
+    Closure,
+    SourcesChangedError,
+    capture_sources,
+    copy_sources,
+    find_import_roots,
+    pack_sources,
+    read_runtime,
+)
 from tidewheel.workspace.declaration import (
     ANSWER,
     REQUEST,
@@ -64,6 +72,27 @@ class Project:
             self._stores.artifacts.put(pack_sources(folder, state))
             self._stores.sources.put(state)
         return CapturedSources(state, folder)
+
+    def kept(self, digest: str) -> CapturedSources:
+        """Sources that an earlier run imported from, as they were; the project itself may be another by now.
+
+        Raises:
+            NotFoundError: no run imported sources of this digest.
+            SourceError: their copy is gone, and the project is not at that commit.
+        """
+        state = self._stores.sources.find(digest)
+        if state is None:
+            raise NotFoundError("sources", digest)
+        folder = self._stores.folder / "sources"
+        try:
+            return CapturedSources(state, copy_sources(self._config.root, state, folder))
+        except SourcesChangedError:
+            told = f"check out commit {state.commit[:12]}" if state.commit and not state.is_dirty else "bring it back"
+            raise SourceError(
+                "the copy of the sources is gone that the run imported from",
+                where=str(folder / digest),
+                next_step=f"{told}, and call this again",
+            ) from None
 
     def declared(self) -> Declared:
         """All pipelines and models.

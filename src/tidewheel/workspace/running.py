@@ -56,6 +56,7 @@ class Running:
         *,
         event: Event | None = None,
         resumed: Run | None = None,
+        repeated: Run | None = None,
         listener: Listener = silent,
         is_debug: bool = False,
         reuses_results: bool = True,
@@ -66,6 +67,7 @@ class Running:
         Args:
             event: the cause; without one, whoever calls asks for it.
             resumed: an earlier run whose finished executions are taken over.
+            repeated: an earlier run, carried out again from what it was made from; nothing is registered.
 
         Raises:
             TidewheelError: the definition or a parameter is wrong; then no run was recorded.
@@ -76,17 +78,32 @@ class Running:
             event = event or request_event(self._stores, pipeline, parameters)
             try:
                 prepared, declared = Preparation(self._stores, self._project, LocalOrchestrator.name, server).prepare(
-                    pipeline, parameters, event, resumed=resumed, reuses_results=reuses_results
+                    pipeline,
+                    parameters,
+                    event,
+                    resumed=resumed,
+                    repeated=repeated,
+                    reuses_results=reuses_results and repeated is None,
                 )
             except BaseException as error:
                 self._stores.events.close(event.id, f"not started: {str(error).splitlines()[0] if str(error) else ''}")
                 raise
-            run = self._carry_out(prepared, declared, server, listener=listener, is_debug=is_debug)
+            makes_facts = repeated is None
+            run = self._carry_out(
+                prepared, declared, server, listener=listener, is_debug=is_debug, makes_facts=makes_facts
+            )
         self._let_go(run)
         return run
 
     def _carry_out(
-        self, prepared: PreparedRun, declared: Declared, server: ForkServer, *, listener: Listener, is_debug: bool
+        self,
+        prepared: PreparedRun,
+        declared: Declared,
+        server: ForkServer,
+        *,
+        listener: Listener,
+        is_debug: bool,
+        makes_facts: bool,
     ) -> Run:
         def register(executions: Mapping[str, Execution]) -> None:
             seen = prepared.run
@@ -110,8 +127,8 @@ class Running:
             prepared,
             listener=listener,
             on_start=lambda started: self._stores.events.attach_run(started.event_id, started.id),
-            on_success=register,
-            on_failure=self._record_seen,
+            on_success=register if makes_facts else None,
+            on_failure=self._record_seen if makes_facts else None,
         )
 
     def resume(self, run_id: str, *, listener: Listener = silent) -> Run:
@@ -134,6 +151,25 @@ class Running:
         evidence = (Evidence(kind="run", ref=run.id, note=f"{run.status}: {run.reason}"),)
         event = request_event(self._stores, run.pipeline, run.parameters, kind="resume", evidence=evidence)
         return self.submit(run.pipeline, run.parameters, event=event, resumed=run, listener=listener)
+
+    def repeat(self, run_id: str, *, listener: Listener = silent) -> Run:
+        """Carries out every step of an earlier run again: its sources, parameters, snapshots, champions, references.
+
+        The packages are today's. No version is registered and no signal recorded: it shows nothing new of the world.
+
+        Raises:
+            NotFoundError: there is no such run, or a snapshot is gone.
+            RunError: it is still going on, or is an operation, which reads no sources.
+            SourceError: the copy of its sources is gone.
+        """
+        run = self.collect(self._stores.runs.get(run_id))
+        if not run.plan_digest:
+            raise RunError(f"run {run.id} is the operation {run.pipeline!r}", next_step="name the run of a pipeline")
+        if run.status == "running":
+            raise RunError(f"run {run.id} is running", next_step="wait for its end")
+        evidence = (Evidence(kind="run", ref=run.id, note="to be reproduced"),)
+        event = request_event(self._stores, run.pipeline, run.parameters, evidence=evidence)
+        return self.submit(run.pipeline, run.parameters, event=event, repeated=run, listener=listener)
 
     def cancel(self, run_id: str) -> Run:
         """Asks the run's orchestrator to end it, and waits until it has.
@@ -202,7 +238,7 @@ class Running:
             return [f"the execution before it, in run {earlier.run_id}, was {earlier.status}"]
         if not earlier.fingerprint:
             return ["the execution before it loaded modules that its key did not cover"]
-        return ["nothing changed: the step is declared with cache=False, or its outputs had been lost"]
+        return ["nothing changed: all steps were to be carried out, this one is never cached, or its outputs were lost"]
 
     def _let_go(self, run: Run) -> None:
         """A run that succeeded needs its pins no more: versions have tags. Others keep them until they expire."""

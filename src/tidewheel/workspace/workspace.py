@@ -31,6 +31,7 @@ from tidewheel.workspace.notebook import NotebookReads
 from tidewheel.workspace.package_proof import PackageProof
 from tidewheel.workspace.project import Project
 from tidewheel.workspace.quarantine import QuarantineDesk
+from tidewheel.workspace.reproduction import Reproduction, compare_repetition
 from tidewheel.workspace.running import Running
 from tidewheel.workspace.stores import Stores
 from tidewheel.workspace.views import RunView
@@ -112,6 +113,28 @@ class Workspace:
     def resume(self, run_id: str, *, listener: Listener = silent) -> RunView:
         """Continues a run that did not succeed; see `Running.resume`."""
         return RunView(self.stores, self._running.resume(self._run_id(run_id), listener=listener))
+
+    def reproduce(self, name: str, version: int | None = None, *, listener: Listener = silent) -> Reproduction:
+        """Carries a run out again from what it was made from, every step, and compares what came out.
+
+        Its sources, parameters, snapshots, champions and references are used again, on the packages of today. Nothing
+        is registered.
+
+        Args:
+            name: of a model, whose version's run is meant; or a run's id, or `latest`.
+            version: of the model, by default the champion.
+
+        Raises:
+            NotFoundError: there is no such model, version or run, or a snapshot is gone.
+            RunError: the run is going on, or is an operation.
+            SourceError: the copy of its sources is gone.
+        """
+        if version is not None or name in self.stores.models.models():
+            run_id = champions.chosen_version(self.stores, name, version).run_id
+        else:
+            run_id = self._run_id(name)
+        repetition = self._running.repeat(run_id, listener=listener)
+        return compare_repetition(self.stores, self.stores.runs.get(run_id), repetition)
 
     def cancel(self, run_id: str) -> RunView:
         """Ends a run that is going on."""
