@@ -42,7 +42,7 @@ def run_command(
 ) -> None:
     """Run PIPELINE with --NAME VALUE for its parameters; what has not changed is taken from earlier runs."""
     options: dict[str, Any] = dict(parse_parameter_options(parameters))
-    with opened(is_for_run=True) as workspace:
+    with opened(is_for_run=fresh) as workspace:  # without --fresh all may be known, and no process be needed
         if tune is not None:
             _take_trials(workspace, pipeline, options, tune)
         run = workspace.submit(

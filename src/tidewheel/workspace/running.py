@@ -30,7 +30,7 @@ from tidewheel.workspace.project import Project
 from tidewheel.workspace.registration import register_models
 from tidewheel.workspace.skew_signals import record_skew
 from tidewheel.workspace.stores import Stores
-from tidewheel.workspace.warm_server import WORKER_MODULE, warm_server
+from tidewheel.workspace.warm_server import WORKER_MODULE
 
 CANCEL_WAIT_S = 15.0
 
@@ -73,7 +73,7 @@ class Running:
             TidewheelError: the definition or a parameter is wrong; then no run was recorded.
         """
         warm, self._server = self._server, None
-        with closing(warm or warm_server()) as server:
+        with closing(warm or ForkServer(WORKER_MODULE)) as server:
             self._settle()
             event = event or request_event(self._stores, pipeline, parameters)
             try:

@@ -1,4 +1,4 @@
-"""The process that a run forks its workers from, brought up before anybody knows what they will do."""
+"""The process that a run forks its workers from, brought up early by commands that will surely need it."""
 
 from __future__ import annotations
 
