@@ -72,6 +72,7 @@ def cases(check, value, type_):
     return st.tuples(check, st.booleans(), st.lists(st.none() | value, min_size=1, max_size=12), st.just(type_))
 
 
+@pytest.mark.filterwarnings("ignore:This pattern is interpreted:UserWarning")  # raised, it would be pandera's answer
 @settings(max_examples=60)
 @given(
     st.one_of(
