@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,7 +12,9 @@ from tidewheel.cli.command import command, opened
 from tidewheel.cli.output import print_json, print_table
 from tidewheel.cli.progress import ProgressPrinter
 from tidewheel.orchestrator.progress import silent
-from tidewheel.workspace.reproduction import Reproduction
+
+if TYPE_CHECKING:  # as in `cli.runs`
+    from tidewheel.workspace.reproduction import Reproduction
 
 _MOST_REASONS = 3
 
@@ -25,7 +28,7 @@ def reproduce_command(name: str, version: int | None, as_json: bool) -> None:
     Its sources, parameters, snapshots, champions and references are used again, on the packages of today. Nothing is
     registered. Ends with 0 when all outputs are equal.
     """
-    with opened() as workspace:
+    with opened(is_for_run=True) as workspace:
         found = workspace.reproduce(name, version, listener=silent if as_json else ProgressPrinter())
         if as_json:
             print_json({**found.to_dict(), "is_equal": found.is_equal})
