@@ -97,6 +97,34 @@ def test_two_snapshots_are_compared(workspace):
     assert "not judged: ignored" in spared.to_html()
 
 
+CONTRACT = """
+from tidewheel.pipeline import Contract
+
+flights = Contract("flights", unique=["number"], profile={"delay": None, "never there": None})
+"""
+
+
+def test_what_the_contract_exempts_is_compared_and_not_called_moved(workspace, project):
+    first = next(one.snapshot_id for one in workspace.snapshots("flights") if one.row_count)
+    path = write_rows(project, "c.parquet", 80)
+    rows = pq.read_table(path)
+    pq.write_table(rows.set_column(0, "number", pa.array(np.arange(400) + 5_000)), path)
+    workspace.ingest("flights", [path])
+    moved = workspace.analyze("flights", compare=first).comparison.moved
+    assert {column.name for column in moved} == {"number", "delay"}
+    (project / "flights_contract.py").write_text(CONTRACT)
+    (project / "tidewheel.toml").write_text('[project]\nname = "profiled"\nmodules = ["flights_contract"]\n')
+    with tidewheel.open(project) as declared:
+        found = declared.analyze("flights", compare=first, ignore=["delay"])
+    assert found.comparison.moved == ()
+    exemptions = {one["name"]: one["exemption"] for one in found.to_dict()["comparison"]["columns"]}
+    assert exemptions == {"number": "contract", "carrier": "", "delay": "ignored", "scheduled": "time"}
+    assert all(column.jensen_shannon is not None for column in found.comparison.columns)
+    assert "not judged: exempt by contract" in found.to_html()
+    said = call(project, "flights", "--compare", str(first), "--to", str(project / "page.html"))
+    assert "not judged: number (contract), delay (contract), scheduled (time)" in said.output
+
+
 def test_a_table_without_rows_is_looked_at_and_an_unknown_one_told(workspace):
     table = workspace.stores.tables
     schema_only = table.create("empty", pa.table({"a": pa.array([], pa.int64())}))

@@ -16,7 +16,7 @@ from tidewheel.statistics.cells import Floats
 from tidewheel.statistics.column_profile import ColumnProfile
 from tidewheel.statistics.profile import Profile
 
-Exemption = Literal["", "time", "unique", "ignored"]
+Exemption = Literal["", "time", "unique", "ignored", "contract"]
 LEVEL = 0.01
 """The probability of calling anything moved when nothing did, over all columns together."""
 EFFECT = 0.1
@@ -39,7 +39,7 @@ class ColumnDistance:
         new_share: rows with a text that the reference does not have at all; None when the reference has too many.
         p_value: that all this is chance; `p_adjusted` is corrected for all columns looked at together.
         exemption: why it is not judged: `time` and `unique` (texts that are nearly all different) move by nature,
-            `ignored` was named by who asked; empty when it is.
+            `ignored` was named by who asked, `contract` by the contract of the table; empty when it is.
         is_judged: whether it has no exemption.
         has_moved: significant and large enough to matter.
     """
@@ -97,6 +97,7 @@ def compare_profiles(
     effect: float = EFFECT,
     missing_effect: float = MISSING_EFFECT,
     ignore: Collection[str] = (),
+    exempt: Collection[str] = (),
 ) -> ProfileComparison:
     """Compares what was observed with what was observed before.
 
@@ -105,6 +106,7 @@ def compare_profiles(
         effect: the least Jensen-Shannon distance that counts as moved.
         missing_effect: the least change of the missing share that counts as moved.
         ignore: columns that are measured but not judged, such as the number of the month.
+        exempt: the same, by the contract of the table; columns that are not there do no harm.
 
     Raises:
         NotFoundError: a column to be ignored is in neither profile.
@@ -123,7 +125,8 @@ def compare_profiles(
         if name not in now and name not in before:
             raise NotFoundError("column", name, known=[*before, *now])
     pairs = [(old, now[name]) for name, old in before.items() if name in now and now[name].kind == old.kind]
-    distances = [_compare(old, new, is_ignored=old.name in ignore) for old, new in pairs]
+    named: dict[str, Exemption] = {**dict.fromkeys(exempt, "contract"), **dict.fromkeys(ignore, "ignored")}
+    distances = [_compare(old, new, named.get(old.name) or _exemption(old)) for old, new in pairs]
     judged = iter(significance.holm([one.p_value for one in distances if one.is_judged]))
     finished = []
     for one in distances:
@@ -148,16 +151,13 @@ def _is_retyped(old: ColumnProfile, new: ColumnProfile | None) -> bool:
     return new is not None and new.type != old.type
 
 
-def _exemption(column: ColumnProfile, *, is_ignored: bool) -> Exemption:
-    if is_ignored:
-        return "ignored"
+def _exemption(column: ColumnProfile) -> Exemption:
     if column.kind == "time":
         return "time"
     return "unique" if _is_nearly_unique(column) else ""
 
 
-def _compare(old: ColumnProfile, new: ColumnProfile, *, is_ignored: bool) -> ColumnDistance:
-    exemption = _exemption(old, is_ignored=is_ignored)
+def _compare(old: ColumnProfile, new: ColumnProfile, exemption: Exemption) -> ColumnDistance:
     found = ColumnDistance(
         old.name,
         old.kind,

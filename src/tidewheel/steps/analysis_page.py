@@ -214,7 +214,7 @@ def _week(hours: Sequence[int]) -> str:
     )
 
 
-_EXEMPTIONS = {"time": "a time", "unique": "an identifier", "ignored": "ignored"}
+_EXEMPTIONS = {"time": "a time", "unique": "an identifier", "ignored": "ignored", "contract": "exempt by contract"}
 
 
 def _changes(comparison: ProfileComparison | None) -> str:
@@ -229,7 +229,7 @@ def _changes(comparison: ProfileComparison | None) -> str:
         f"{comparison.reference_rows:,} rows before, {comparison.current_rows:,} now. {moved} of {judged} columns have"
         " moved: significantly (corrected for the number of columns) and by a Jensen-Shannon distance of at least 0.1,"
         " or 2 points more or less missing. Times and identifiers move by nature and are not judged,"
-        " nor are columns that were to be ignored."
+        " nor are columns that were to be ignored or that the table's contract exempts."
     )
     head = "".join(
         f'<th class="{kind}">{name}</th>'

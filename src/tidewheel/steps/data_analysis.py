@@ -145,6 +145,7 @@ def analyze(
     time: str = "",
     reference: Profile | None = None,
     ignore: Collection[str] = (),
+    exempt: Collection[str] = (),
     threads: int | None = None,
 ) -> TableAnalysis:
     """Looks at every row once, and at a sample of them column against column; memory does not grow with the rows.
@@ -153,6 +154,7 @@ def analyze(
         batches: the rows, of the columns of `schema`.
         row_count: how many will come; it decides which are sampled.
         title, target, time, reference, ignore: as of `data_analysis`.
+        exempt: columns that the contract of the table keeps out of the comparison, as `ignore` does.
         threads: how many look; all cores by default.
 
     Raises:
@@ -178,7 +180,7 @@ def analyze(
         target=related,
         course=over_time(moments, variables) if moments is not None else None,
         reference=reference,
-        comparison=compare_profiles(reference, profile, ignore=ignore) if reference is not None else None,
+        comparison=compare_profiles(reference, profile, ignore=ignore, exempt=exempt) if reference else None,
         work=preparation_work(profile, pairs, related),
     )
 

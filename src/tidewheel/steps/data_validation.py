@@ -141,10 +141,7 @@ def _exempt(reference: Reference, names: Collection[str]) -> list[str]:
     """The columns of which the contract says that nobody looks whether they move."""
     if reference.contract is None:
         return []
-    # A contract whose batches are not profiled has no policies, but its keys grow all the same.
-    keys = {rule.column: None for rule in reference.contract.rules if rule.kind == "unique"}
-    policies = {**keys, **reference.contract.profile}
-    return [name for name, policy in policies.items() if policy is None and name in names]
+    return [name for name in reference.contract.exempt_columns if name in names]
 
 
 def _check_places(limits: tuple[ColumnLimit, ...], detector: RowDetector | None) -> None:

@@ -57,6 +57,7 @@ def analyze_table(
     *,
     reference: TableReader | None = None,
     ignore: Collection[str] = (),
+    exempt: Collection[str] = (),
     target: str = "",
     time: str = "",
 ) -> TableAnalysis:
@@ -65,6 +66,7 @@ def analyze_table(
     Args:
         reference: an earlier snapshot.
         ignore: columns that are compared with it, but not called moved.
+        exempt: the same, by the contract of the table.
         target: the column that is to be predicted.
         time: the column with the time that rows are about; found by itself when empty.
 
@@ -82,6 +84,7 @@ def analyze_table(
         time=time,
         reference=profile_snapshot(stores, reference) if reference is not None else None,
         ignore=ignore,
+        exempt=exempt,
     )
     if _find(stores, table) is None:
         _record(stores, table, found.profile)

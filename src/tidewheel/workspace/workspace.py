@@ -252,13 +252,22 @@ class Workspace:
         Args:
             snapshot: the id of one; the current one by default.
             compare: the id of an earlier one, from which differences are shown.
-            ignore: columns whose values move by nature: they are compared, but not called moved.
+            ignore: columns whose values move by nature: they are compared, but not called moved. So are those that the
+                table's contract exempts: its keys, and `profile={COLUMN: None}`.
             target: the column that is to be predicted.
             time: the column with the time that rows are about.
         """
         reference = self.table(name, snapshot=compare) if compare is not None else None
-        table = self.table(name, snapshot=snapshot)
-        return profiles.analyze_table(self.stores, table, reference=reference, ignore=ignore, target=target, time=time)
+        contract = self.contracts.find(name) if compare is not None else None
+        return profiles.analyze_table(
+            self.stores,
+            self.table(name, snapshot=snapshot),
+            reference=reference,
+            ignore=ignore,
+            exempt=contract.exempt_columns if contract is not None else (),
+            target=target,
+            time=time,
+        )
 
     def sql(
         self,

@@ -85,6 +85,14 @@ class TableContract(Record, frozen=True, kw_only=True):
     module: str = ""
     name: str = ""
 
+    @property
+    def exempt_columns(self) -> tuple[str, ...]:
+        """Columns of which nobody looks whether they move: those that `profile` exempts, and keys, which only grow."""
+        # A contract whose batches are not profiled has no policies, but its keys grow all the same.
+        keys: dict[str, ProfilePolicy] = {rule.column: None for rule in self.rules if rule.kind == "unique"}
+        policies = {**keys, **self.profile}
+        return tuple(name for name, policy in policies.items() if policy is None and name not in ("", "*"))
+
 
 class ContractFinding(Record, frozen=True, kw_only=True):
     """One rule that was broken, or one way in which the columns are not those of the contract.
