@@ -60,8 +60,17 @@ def _told(
     return ParameterError(
         f"rule {rule.name!r} of table {table!r} cannot be checked{of}: {what}",
         where=f"{where}: {sql}" if sql else where,
-        next_step="write `try_cast(... as type)` for what does not convert everywhere, or give the column its type",
+        next_step=_next_step(rule),
     )
+
+
+def _next_step(rule: ContractRule) -> str:
+    if rule.kind == "sql":
+        return "write `try_cast(... as type)` for what does not convert everywhere, or give the column its type"
+    if rule.kind == "freshness" or isinstance(rule.arguments.get("max"), dict):
+        times = 'pa.Column("datetime64[us, UTC]")'
+        return f"let Freshness name a column of times, or declare this one as such from its first file on: {times}"
+    return "give the column the type of the rule's values in the contract's schema, or the values that of the column"
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, rule: ContractRule, schema: pa.Schema) -> list[str]:

@@ -75,6 +75,21 @@ def test_a_rule_that_fails_on_a_value_is_named_with_table_columns_and_the_next_s
     assert "rule 'late' of table 'flights' cannot be checked on column 'day'" in refused(RULES[0], late).what
 
 
+@pytest.mark.parametrize(
+    ("kind", "arguments", "told"),
+    [
+        ("freshness", {"max_age_s": 60.0}, "column of times"),
+        ("range", {"max": {"now_plus_s": 0.0}}, "column of times"),
+        ("range", {"min": 3}, "the type of the rule's values"),
+    ],
+)
+def test_a_rule_that_is_no_condition_is_not_told_to_cast(kind, arguments, told):
+    error = refused(ContractRule(name="code.kept", kind=kind, column="code", arguments=arguments))
+    assert "rule 'code.kept' of table 'flights' cannot be checked on column 'code'" in error.what
+    assert told in error.next_step
+    assert "try_cast" not in error.next_step
+
+
 def test_a_rule_about_a_column_that_is_not_there_is_named():
     error = refused(RULES[0], ContractRule(name="lands", kind="sql", arguments={"sql": "flys > 0"}))
     assert isinstance(error, SchemaMismatchError)
