@@ -220,7 +220,7 @@ class AuditedPublish:
         with open_audit(self.contract, rows, at=self._at, published=published, slow=slow) as audit:
             left = [finding for finding in audit.check() if finding.policy != "flag"]
         if left:
-            found = msgspec.structs.replace(report, findings=(*report.findings, *left))
+            found = msgspec.structs.replace(report, findings=_looked_at_twice(report.findings, left))
             self.listener(found)
             raise broken(found, "what is left without the rows for quarantine breaks it too; nothing was published")
 
@@ -282,6 +282,16 @@ def broken(report: ContractReport, outcome: str) -> ContractBrokenError:
         where=f"contract {report.contract_digest[:16]}",
         next_step="correct the data, or change the contract or the policies of these rules",
     )
+
+
+def _looked_at_twice(
+    first: Sequence[ContractFinding], second: Sequence[ContractFinding]
+) -> tuple[ContractFinding, ...]:
+    """One finding for each rule: what the rows that are left break counts, since that is why they are not published."""
+    left = {
+        one.rule: msgspec.structs.replace(one, message=f"{one.message}, among the rows that are left") for one in second
+    }
+    return (*(one for one in first if one.rule not in left), *left.values())
 
 
 def _stops(findings: Sequence[ContractFinding]) -> bool:

@@ -260,6 +260,21 @@ def test_a_rule_across_columns_and_a_slow_one_keep_rows_out(place):
     assert result.report.rules == 8
 
 
+def test_a_rule_that_is_broken_again_without_the_rows_for_quarantine_is_told_once(place):
+    greatest = pa.Check(lambda values: values < values.max(), name="not the greatest")
+    declared = contract({**COLUMNS, "delay": pa.Column(float, greatest)})
+    text = "".join(f"{number},AA,{number},2013-01-01T00:00:00Z\n" for number in range(4))
+    with pytest.raises(ContractBrokenError, match="what is left without the rows for quarantine") as told:
+        place.ingest("a.csv", text + "4,ZZ,0,2013-01-01T00:00:00Z\n", declared)
+    assert [problem.partition(" (")[0] for problem in told.value.problems] == [
+        "carrier.domain",
+        "delay.not the greatest",
+    ]
+    assert "1 of 3 rows break it" in told.value.problems[1]
+    assert told.value.problems[1].endswith("such as 2.0, among the rows that are left")
+    assert place.reports[-1].findings[-1].samples[0]["delay"] == 2.0
+
+
 def test_a_batch_whose_rows_are_all_bad_is_published_without_rows_and_known(place):
     place.ingest("a.csv", "1,ZZ,1,2013-01-01T00:00:00Z\n")
     again = place.ingest("b.csv", "1,ZZ,1,2013-01-01T00:00:00Z\n")
@@ -394,6 +409,25 @@ def test_an_optional_column_of_an_open_type_may_be_in_one_file_only(place, exist
     ingest(place.store, "t", files, ingests=place.ingests, audit=place.audit(declared))
     rows = place.store.read(place.store.snapshot("t")).to_arrow()
     assert dict(zip(*rows.to_pydict().values(), strict=True)) == {**({1: None} if exists else {}), 2: None, 3: 7}
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_an_optional_column_of_an_open_type_waits_for_a_file_with_a_value_in_it(place, exists):
+    declared = Contract(
+        "t", pa.DataFrameSchema({"id": pa.Column(int), "gate": pa.Column(None, nullable=True, required=False)})
+    )
+    if exists:
+        place.ingest("first.csv", "1\n", Contract("t", pa.DataFrameSchema({"id": pa.Column(int)})), head="id\n")
+    place.ingest("a.csv", "2,\n", declared, head="id,gate\n")
+    assert place.store.schema("t").names == ["id"]
+    files = [place.write("b.csv", "3,\n", "id,gate\n"), place.write("c.csv", "4,7\n", "id,gate\n")]
+    ingest(place.store, "t", files, ingests=place.ingests, audit=place.audit(declared))
+    place.ingest("d.csv", "5,\n", declared, head="id,gate\n")
+    rows = place.store.read(place.store.snapshot("t")).to_arrow()
+    assert rows.schema.field("gate").type == pyarrow.int64()
+    assert dict(zip(*rows.to_pydict().values(), strict=True)) == {
+        **({1: None} if exists else {}), 2: None, 3: None, 4: 7, 5: None
+    }  # fmt: skip
 
 
 def test_a_rule_that_is_a_number_is_refused_where_only_the_file_says_so(place):
