@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -58,7 +58,7 @@ def preparation_work(profile: Profile, pairs: Sequence[Pair], target: Target | N
         return (PreparationWork("", "schema", True, "the table has no rows", "ingest rows first"),)
     name = target.name if target else ""
     found = [work for column in profile.columns for work in _of_column(column, is_target=column.name == name)]
-    found += _redundant(pairs, name)
+    found += _redundant(pairs, name, frozenset(column.name for column in profile.columns if _is_running(column)))
     if target is not None:
         found += _leaking(target)
     order = {column.name: at for at, column in enumerate(profile.columns)}
@@ -132,12 +132,18 @@ def _variety(column: ColumnProfile) -> Iterator[PreparationWork]:
         elif distinct > _MANY_VALUES:
             seen = f"{'' if column.is_distinct_exact else 'about '}{distinct:,} categories"
             yield _work(column, "cardinality", seen, "encode by target statistics or hashing, or group the rare ones")
-    elif column.kind == "number" and column.value_count >= 100 and column.type.startswith(("int", "uint")):
+    elif _is_running(column):
         span = (column.maximum or 0) - (column.minimum or 0) + 1
-        if column.distinct_count >= _NEARLY_UNIQUE * column.value_count and span <= 1.1 * column.value_count:
+        if span <= 1.1 * column.value_count:
             yield _work(
                 column, "identifier", "nearly every row has its own whole number", "it counts rows: leave it out"
             )
+
+
+def _is_running(column: ColumnProfile) -> bool:
+    """Whether nearly every row has a whole number of its own, as rows that are counted have."""
+    is_whole = column.kind == "number" and column.type.startswith(("int", "uint"))
+    return is_whole and column.value_count >= 100 and column.distinct_count >= _NEARLY_UNIQUE * column.value_count
 
 
 def _texts(column: ColumnProfile) -> Iterator[PreparationWork]:
@@ -216,14 +222,18 @@ def _outliers(column: ColumnProfile, first: float, third: float) -> Iterator[Pre
         yield _work(column, "outliers", seen, "check some of them; clip, flag or quarantine by the table's contract")
 
 
-def _redundant(pairs: Sequence[Pair], target: str) -> Iterator[PreparationWork]:
+def _redundant(pairs: Sequence[Pair], target: str, running: Collection[str]) -> Iterator[PreparationWork]:
     for pair in pairs:
         strength = abs(pair.association.strength)
         # Of categories only: two rankings may agree and still say different things.
         if strength < _SAME or target in (pair.first, pair.second):
             continue
-        seen = f"says nearly the same as {pair.first!r} ({pair.association.measure} {strength:.3f})"
-        yield PreparationWork(pair.second, "redundant", False, seen, "keep one of the two")
+        kept, left, todo = pair.first, pair.second, "keep one of the two"
+        if (kept in running) != (left in running):
+            kept, left = (left, kept) if kept in running else (kept, left)
+            todo = f"leave it out: it numbers the rows in the order of {kept!r}"
+        seen = f"says nearly the same as {kept!r} ({pair.association.measure} {strength:.3f})"
+        yield PreparationWork(left, "redundant", False, seen, todo)
 
 
 def _leaking(target: Target) -> Iterator[PreparationWork]:

@@ -246,6 +246,17 @@ def test_suggestions_name_what_is_planted():
     assert not {topic for column, topic in found if column == "clean"}
 
 
+@pytest.mark.parametrize("step", [1, 1000])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_of_a_time_and_a_running_number_the_number_is_to_go(step, is_first):
+    at = pa.array(np.arange(500) * 3_600_000_000, pa.timestamp("us", "UTC"))
+    columns = [("id", pa.array(np.arange(500) * step)), ("at", at)]
+    found = analysis(pa.table(dict(columns if is_first else columns[::-1]))).work
+    (work,) = [one for one in found if one.topic == "redundant"]
+    assert (work.column, work.suggestion) == ("id", "leave it out: it numbers the rows in the order of 'at'")
+    assert work.finding.startswith("says nearly the same as 'at'")
+
+
 def test_clean_columns_need_nothing():
     random = np.random.default_rng(1)
     table = pa.table({"a": random.normal(size=5_000), "b": random.choice(["x", "y"], 5_000), "c": random.random(5_000)})
