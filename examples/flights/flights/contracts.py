@@ -102,7 +102,7 @@ planes = Contract(
     schema=pa.DataFrameSchema(
         {
             "tailnum": pa.Column(str, pa.Check.str_matches(r"^[A-Z0-9]+$")),
-            "year": pa.Column("Int64", pa.Check.in_range(1903, 2030), nullable=True),
+            "year": pa.Column("Int64", pa.Check.ge(1903), nullable=True),
             "type": pa.Column(str),
             "manufacturer": pa.Column(str),
             "model": pa.Column(str),
