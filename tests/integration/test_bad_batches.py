@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import subprocess
 import sys
@@ -9,10 +10,13 @@ import threading
 import time
 
 import pandera.pandas as pa
+import pyarrow
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from tidewheel.core.clock import parse_time
-from tidewheel.core.errors import ContractBrokenError, UnreadableFileError
+from tidewheel.core.errors import ContractBrokenError, SchemaMismatchError, UnreadableFileError
 from tidewheel.metadata_store import Database, IngestStore
 from tidewheel.pipeline import Contract, Freshness, RowRule
 from tidewheel.steps.audited_publish import AuditedPublish
@@ -43,6 +47,29 @@ FAULTS = (
     "missing", "extra", "renamed", "retyped", "domain", "range", "all null", "duplicated", "encoding", "future",
     "empty", "truncated", "null key", "twice in table", "good",
 )  # fmt: skip
+TYPES = {
+    "id": pyarrow.int64(), "carrier": pyarrow.string(), "delay": pyarrow.float64(), "month": pyarrow.int64(),
+    "at": pyarrow.timestamp("us", "UTC"),
+}  # fmt: skip
+UNLIKE = {
+    "narrow": {"id": pyarrow.int32(), "carrier": pyarrow.dictionary(pyarrow.int8(), pyarrow.string()),
+               "delay": pyarrow.float32(), "month": pyarrow.int8(), "at": pyarrow.timestamp("ms", "UTC")},
+    "null type": {"carrier": pyarrow.null()},
+    "nested": {"month": pyarrow.list_(pyarrow.int64())},
+    "half month": {"month": pyarrow.float64()},
+    "nan month": {"month": pyarrow.float64()},
+    "huge id": {"id": pyarrow.uint64()},
+    "nanoseconds": {"at": pyarrow.timestamp("ns", "UTC")},
+    "time as text": {"at": pyarrow.string()},
+}  # fmt: skip
+"""Types that a file of Parquet may bring instead; those of `narrow` hold the same values."""
+PARQUET_FAULTS = (*(fault for fault in FAULTS if fault != "encoding"), "nan", *UNLIKE)
+MAY_STOP = {
+    "missing", "extra", "renamed", "retyped", "all null", "encoding", "empty", "truncated", "nan",
+    *(UNLIKE.keys() - {"narrow"}),
+}  # fmt: skip
+HARMLESS = ("good", "narrow", "nan")
+"""NaN is a missing value, which a delay may be."""
 
 
 def rows_of(generator, first, count=12):
@@ -94,6 +121,8 @@ def spoil_row(fault, rows, row, generator):
         rows["id"][row] = rows["id"][0]
     elif fault == "twice in table":
         rows["id"][row] = 1
+    elif fault == "nan":
+        rows["delay"][row] = float("nan")
 
 
 def to_bytes(fault, rows):
@@ -105,6 +134,31 @@ def to_bytes(fault, rows):
     if fault == "encoding":
         return data.replace(b"AA", b"\xff\xfe").replace(b"UA", b"\xe9").replace(b"B6", b"\x80")
     return b"" if fault == "truncated" else data
+
+
+def to_parquet(fault, rows):
+    types = {**TYPES, **UNLIKE.get(fault, {})}
+    columns = {name: to_column(fault, types.get(name.rstrip("_"), pyarrow.string()), rows[name]) for name in rows}
+    table, file = pyarrow.table(columns), io.BytesIO()
+    pq.write_table(table.slice(0, 0) if fault == "empty" else table, file)
+    data = file.getvalue()
+    return data[: len(data) // 2] if fault == "truncated" else data
+
+
+def to_column(fault, type_, values):
+    """The values in a type, the first one such as only this type can hold where that is the fault."""
+    if "many" in values:
+        return pyarrow.array([None if value is None else str(value) for value in values])
+    if pyarrow.types.is_null(type_):
+        return pyarrow.nulls(len(values))
+    if pyarrow.types.is_list(type_):
+        return pyarrow.array([[value] for value in values], type_)
+    if pyarrow.types.is_timestamp(type_):
+        column = pyarrow.array([parse_time(value) for value in values], type_)
+        return pc.add(column, pyarrow.scalar(1, pyarrow.duration("ns"))) if fault == "nanoseconds" else column
+    odd = {"half month": 1.5, "nan month": float("nan"), "huge id": 2**63 + 1}
+    is_odd = fault in odd and type_ == next(iter(UNLIKE[fault].values()))
+    return pyarrow.array([odd[fault], *values[1:]] if is_odd else values, type_)
 
 
 class Place:
@@ -165,28 +219,31 @@ class Readers:
         return self.looked
 
 
-def run_batches(place, seed, count, first):
-    """Ingests batches one after the other; gives how many rows each should have brought, by the outcome told."""
+def run_batches(place, seed, count, first, faults=(), form=("csv", to_bytes)):
+    """Ingests batches one after the other; gives how many rows each should have brought, by the outcome told.
+
+    Their faults are drawn, or those that are given, in turn.
+    """
     generator = random.Random(seed)
     published = quarantined = stopped = 0
     told = set()
     for number in range(count):
-        fault = generator.choice(FAULTS)
+        fault = faults[number % len(faults)] if faults else generator.choice(FAULTS)
         rows = spoil(fault, rows_of(generator, first + 100 * number), generator)
-        path = place.folder / f"{seed}-{number}.csv"
-        path.write_bytes(to_bytes(fault, rows))
+        path = place.folder / f"{seed}-{number}.{form[0]}"
+        path.write_bytes(form[1](fault, rows))
         try:
             result = place.ingest(path)
-        except (ContractBrokenError, UnreadableFileError):
+        except (ContractBrokenError, SchemaMismatchError, UnreadableFileError):
             stopped += 1
             told.add(fault)
         else:
             published += result.rows
             quarantined += result.quarantined
-            if (result.quarantined > 0) == (fault == "good"):
+            if (result.quarantined > 0) == (fault in HARMLESS):
                 told.add(f"{fault} was not told apart")
         path.unlink()
-    assert told <= {"missing", "extra", "renamed", "retyped", "all null", "encoding", "empty", "truncated"}
+    assert told <= MAY_STOP
     return published, quarantined, stopped
 
 
@@ -211,6 +268,17 @@ def place(tmp_path):
 def test_bad_batches_leave_no_bad_row_for_any_reader(place):
     readers = Readers(place.folder)
     published, quarantined, stopped = run_batches(place, 1, 24, 1_000)
+    assert readers.stop() > 5
+    assert min(published, quarantined, stopped) > 0
+    check_whole(place, published + 12, quarantined)
+
+
+def test_bad_batches_of_parquet_leave_no_bad_row_for_any_reader(place):
+    """Every fault twice; types that hold no exact value of the column's stop, and NaN is a missing value."""
+    readers = Readers(place.folder, 1)
+    published, quarantined, stopped = run_batches(
+        place, 2, 2 * len(PARQUET_FAULTS), 1_000, PARQUET_FAULTS, ("parquet", to_parquet)
+    )
     assert readers.stop() > 5
     assert min(published, quarantined, stopped) > 0
     check_whole(place, published + 12, quarantined)
