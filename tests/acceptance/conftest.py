@@ -13,6 +13,8 @@ from click.testing import CliRunner, Result
 
 import toy_project
 from tidewheel.cli.app import app
+from tidewheel.core.records import Artifact, ModelState
+from tidewheel.workspace.champions import registry
 from toy_project import ToyWorkspace, start_of
 
 SETTINGS = '\n[workspace]\nclock = "virtual"\n\n[mlflow]\nis_enabled = false\n'
@@ -79,6 +81,23 @@ class Life:
         self.said["label"] = self.tell("label", str(path))
         self.said["tick"] = self.json("tick", "--at", start_of(3).isoformat())
         self.retraining_id: str = self.json("runs")[0]["id"]
+
+    def register(self, model: str, package: Artifact, *, state: ModelState, reason: str) -> None:
+        """Another model's next version, on the facts of the first run."""
+        stores = self.toy.stores
+        first = stores.models.get("toy", 1)
+        registry(stores).register(
+            model,
+            package,
+            run=stores.runs.get(first.run_id),
+            metrics={},
+            parameters={},
+            snapshots=first.snapshots,
+            verdict_digest="",
+            state=state,
+            reason=reason,
+            at=first.at,
+        )
 
     @property
     def run_id(self) -> str:

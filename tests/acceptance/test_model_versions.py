@@ -83,20 +83,9 @@ def test_compare_shows_what_differs(life):
 def spare(life):
     """Two versions of another model, on the facts of the first one's run; the second is its champion."""
     stores = life.toy.stores
-    first = stores.models.get("toy", 1)
     for number in (1, 2):
-        registry(stores).register(
-            "spare",
-            stores.artifacts.put(f"package {number}"),
-            run=stores.runs.get(first.run_id),
-            metrics={},
-            parameters={},
-            snapshots=first.snapshots,
-            verdict_digest="",
-            state="approved",
-            reason="no gate judged it",
-            at=first.at,
-        )
+        package = stores.artifacts.put(f"package {number}")
+        life.register("spare", package, state="approved", reason="no gate judged it")
     life.tell("promote", "spare", "2")
     return "spare"
 

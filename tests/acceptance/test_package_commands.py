@@ -12,7 +12,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from tidewheel.model_package import Package
 from tidewheel.model_package.archive import read_archive, write_archive
-from tidewheel.workspace.champions import registry
 
 
 @pytest.fixture(scope="module")
@@ -87,18 +86,7 @@ def test_verify_tells_that_a_bill_is_missing_or_wrong(life, monkeypatch, tmp_pat
     monkeypatch.setattr(Package, "write", without_bill)
     references.append(stores.artifacts.put(whole))
     for reference in references:
-        registry(stores).register(
-            "billed",
-            reference,
-            run=stores.runs.get(first.run_id),
-            metrics={},
-            parameters={},
-            snapshots=first.snapshots,
-            verdict_digest="",
-            state="rejected",
-            reason="for this test",
-            at=first.at,
-        )
+        life.register("billed", reference, state="rejected", reason="for this test")
     assert "does not tell the hash of model.onnx" in life.tell("models", "verify", "billed", "1", code=6)
     told = life.tell("models", "verify", "billed", "2", code=6)
     assert "FAILED  the package has no sbom.json" in told

@@ -17,10 +17,11 @@ import pandas as pd
 import pytest
 from lightgbm import LGBMClassifier
 
+from local_endpoint import deployment, local_endpoint
 from tidewheel.artifact_store import LocalArtifactStore
 from tidewheel.core.config import ServingConfig
 from tidewheel.core.errors import ConflictError, DeploymentError, SchemaMismatchError, StorageError
-from tidewheel.core.records import Deployment, Prediction
+from tidewheel.core.records import Prediction
 from tidewheel.deployment import LocalDeployment
 from tidewheel.model_package import package_model
 from tidewheel.prediction_log.segments import closed_segments, recover
@@ -45,32 +46,8 @@ def packages():
 
 @pytest.fixture
 def place(tmp_path, packages):
-    store = LocalArtifactStore(tmp_path / "artifacts", codec_table())
-    place = LocalDeployment(
-        tmp_path / "endpoints",
-        artifacts=store,
-        serving=ServingConfig(),
-        server_module="tidewheel.prediction_service.server",
-        is_clock_virtual=True,
-    )
-    place.digests = [store.put(package).digest for package in packages]
-    yield place
-    place.take_down("model")
-
-
-def deployment(place, version: int) -> Deployment:
-    now = datetime.now(UTC)
-    return Deployment(
-        id=f"d{version}",
-        endpoint="model",
-        place="dev",
-        model="model",
-        version=version,
-        package_digest=place.digests[version - 1],
-        event_id="e",
-        at=now,
-        recorded_at=now,
-    )
+    with local_endpoint(tmp_path, packages, is_clock_virtual=True) as place:
+        yield place
 
 
 def logged(tmp_path) -> list[Prediction]:

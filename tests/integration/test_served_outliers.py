@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
@@ -13,18 +12,15 @@ import pyarrow as pa
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from local_endpoint import deployment, local_endpoint
 from processes import wait_until
-from tidewheel.artifact_store import LocalArtifactStore
-from tidewheel.core.config import ServingConfig
 from tidewheel.core.errors import SchemaMismatchError
-from tidewheel.core.records import Deployment, Prediction
-from tidewheel.deployment import LocalDeployment
+from tidewheel.core.records import Prediction
 from tidewheel.model_package.arrow_model import ArrowModel
 from tidewheel.pipeline import ColumnLimit
 from tidewheel.prediction_log.segments import closed_segments
 from tidewheel.prediction_service.client import InferenceClient
 from tidewheel.steps.model_packaging import model_packaging
-from tidewheel.workspace.codecs import codec_table
 
 POLICIES = ("flag", "quarantine", "clip", "refuse", "fall_back")
 USUAL = dict.fromkeys(POLICIES, 0.25)
@@ -48,32 +44,8 @@ def packages():
 
 @pytest.fixture
 def place(tmp_path, packages):
-    store = LocalArtifactStore(tmp_path / "artifacts", codec_table())
-    place = LocalDeployment(
-        tmp_path / "endpoints",
-        artifacts=store,
-        serving=ServingConfig(),
-        server_module="tidewheel.prediction_service.server",
-        is_clock_virtual=False,
-    )
-    place.digests = [store.put(package).digest for package in packages]
-    yield place
-    place.take_down("model")
-
-
-def deployment(place, version: int) -> Deployment:
-    now = datetime.now(UTC)
-    return Deployment(
-        id=f"d{version}",
-        endpoint="model",
-        place="dev",
-        model="model",
-        version=version,
-        package_digest=place.digests[version - 1],
-        event_id="e",
-        at=now,
-        recorded_at=now,
-    )
+    with local_endpoint(tmp_path, packages, is_clock_virtual=False) as place:
+        yield place
 
 
 def rows(*wild: str, value: float = 9.0) -> dict[str, list[float]]:
