@@ -97,6 +97,7 @@ def test_sql_answers_on_current_and_on_named_snapshots(life):
     again = "select count(*) n, 1 n, 2 m from points"
     assert life.json("sql", again) == [{"n": 600, "n_1": 1, "m": 2}]
     assert life.tell("sql", again).split() == ["n", "n", "m", "600", "1", "2"]
+    assert life.tell("sql", "select 2013 as year, 100200 as id").split() == ["year", "id", "2013", "100200"]
     assert "did you mean 'points'?" in life.tell("sql", "select * from pionts", code=3)
     assert "names no snapshot" in life.tell("sql", "--snapshot", "points", query, code=2)
     assert "does not read table 'labels'" in life.tell("sql", "--snapshot", "labels@1", query, code=2)
@@ -139,6 +140,8 @@ def test_get_prints_an_output_or_copies_its_file(life, tmp_path):
     target = tmp_path / "package"
     assert "digest" in life.tell("get", f"{life.run_id}/model_packaging.output", "--to", str(target))
     assert target.stat().st_size > 1000
+    nowhere = str(tmp_path / "no folder" / "package")
+    assert "cannot be copied" in life.tell("get", f"{life.run_id}/model_packaging.output", "--to", nowhere, code=6)
     assert "did you mean 'count'?" in life.tell("get", f"{life.run_id}/cuont.output", code=3)
     assert "known: output" in life.tell("get", f"{life.run_id}/count.metrics", code=3)
     assert "names no output" in life.tell("get", "count", code=2)
@@ -208,7 +211,8 @@ def test_deploy_predict_and_undeploy_use_the_declared_endpoint(life):
     assert "no rows are given" in life.tell("predict", "toy", code=2)
     assert life.tell("predict", "tyo", "--example", code=3)
     assert "'y'" in life.tell("predict", "toy", "-", text='[{"y": 1}]', code=2)
-    assert "holds no JSON" in life.tell("predict", "toy", "-", text="{", code=2)
+    assert "standard input holds no JSON" in life.tell("predict", "toy", "-", text="{", code=2)
+    assert "row 0 holds a list under 'x'" in life.tell("predict", "toy", "-", text='{"x": [1, 2]}', code=2)
     assert "did you mean 'live'?" in life.tell("predict", "liev", "-", text='[{"x": 1}]', code=3)
     assert life.json("undeploy", "toy") == {"endpoint": "live", "status": "down"}
     assert life.json("status")["endpoints"] == []

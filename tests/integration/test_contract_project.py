@@ -154,6 +154,7 @@ def test_a_contract_is_drafted_edited_and_kept(project):
     assert "quarantine" in shown
     assert '"id": pa.Column(int),' in text  # a key counts on
     project.tidewheel("contract", "infer", "plain", "--to", "drafted.py", code=2)
+    assert "cannot be written" in project.tidewheel("contract", "infer", "plain", "--to", "none/drafted.py", code=6)
 
 
 def test_a_drafted_contract_is_python_whatever_columns_are_called(project):
@@ -234,7 +235,7 @@ def test_what_moved_is_told_kept_with_what_it_was_compared_with_and_in_why(proje
             workspace.stores.artifacts.path_of(artifact).unlink()
         result = workspace.ingest("readings", [project.folder / write(project, "e.csv", lines(1200, 9))])
         assert result.report.findings == (), "the only profile that is left is that of the batch before"
-    assert "*: flag, id: any" in project.tidewheel("contract", "show", "readings")
+    assert "*: flag, id: not compared" in project.tidewheel("contract", "show", "readings")
 
 
 def test_why_tells_how_the_rows_of_a_snapshot_were_audited(project):

@@ -90,6 +90,7 @@ def test_a_damaged_file_is_named(workspace):
 def test_two_snapshots_are_compared(workspace):
     first = next(one.snapshot_id for one in workspace.snapshots("flights") if one.row_count)
     found = workspace.analyze("flights", compare=first, target="delay")
+    assert max(len(repr(one)) for one in (found, found.profile, found.comparison)) < 200, "a notebook shows it whole"
     assert [column.name for column in found.comparison.moved] == ["delay"]
     assert "What has changed" in found.to_html()
     spared = workspace.analyze("flights", compare=first, ignore=["delay"])

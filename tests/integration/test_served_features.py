@@ -20,6 +20,7 @@ from tidewheel.feature_store import materialize
 from tidewheel.loop import tick
 from tidewheel.pipeline import features
 from tidewheel.prediction_service.client import InferenceClient
+from tidewheel.workspace.answers import example_rows
 
 CONFIG = """
 [project]
@@ -261,7 +262,7 @@ def test_what_is_wrong_with_a_request_is_told_with_the_view(served):
         served.ask(one_row(miles=None))
     with pytest.raises(SchemaMismatchError, match="'leaves_at' takes instant as text.*no time zone"):
         served.ask(one_row(leaves_at=["2026-03-09T13:00:00"]))
-    with pytest.raises(SchemaMismatchError, match="'tail' takes BYTES, not datatype 'INT64'"):
+    with pytest.raises(SchemaMismatchError, match=r"'tail' takes BYTES \(texts\), not datatype 'INT64'"):
         served.ask(one_row(tail=[7]))
     with pytest.raises(SchemaMismatchError, match="unexpected input 'built'"):
         served.ask(one_row(built=[1999]))
@@ -369,7 +370,7 @@ def test_why_names_the_views_as_they_are_looked_up(served):
 
 
 def test_a_tick_brings_the_views_of_what_it_promotes_online_beside_those_of_before(served):
-    """The last test: there is another champion after it."""
+    """There is another champion after it."""
     features_of = served.workspace.features
     served.write(SOURCE.replace("(temp - 32) / 1.8", "temp"))
     served.train()
@@ -382,8 +383,17 @@ def test_a_tick_brings_the_views_of_what_it_promotes_online_beside_those_of_befo
     kept = [name for name in features_of.online_views() if name.startswith("weather@")]
     assert len(kept) == 2
     served.ask(one_row(), ["after"])
-    assert tick(served.workspace).lines == ("collected 1 predictions",)
+    assert tick(served.workspace).lines == ("collected 1 prediction",)
     served.workspace.roll_back("late")
     served.ask(one_row(), ["rolled back"])
     rows = {row["prediction_id"]: row["inputs"] for row in served.logged()}
     assert rows["after"]["temp_c"] == pytest.approx(rows["rolled back"]["temp_c"] * 1.8 + 32)
+
+
+def test_examples_are_whole_where_a_model_also_takes_what_no_view_gives(served):
+    served.write(SOURCE.replace('FEATURES = ["miles"', 'FEATURES = ["late", "miles"'))
+    served.train()
+    newest = max(served.workspace.versions("late"), key=lambda one: one.version)
+    for asked in (2, 3, 9):
+        rows = example_rows(served.workspace.stores, newest, asked)
+        assert [sorted(row) for row in rows] == [["late", "leaves_at", "miles", "origin", "tail"]] * min(asked, 5)

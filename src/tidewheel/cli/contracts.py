@@ -47,7 +47,9 @@ def show_command(table: str, as_json: bool) -> None:
             return
         print_facts({"table": contract.table, "declared in": f"{contract.module}:{contract.name}"})
         print_facts({"digest": contract.digest, "columns": ", ".join(_column(one) for one in contract.columns)})
-        print_facts({"profile": ", ".join(f"{name}: {policy or 'any'}" for name, policy in contract.profile.items())})
+        print_facts(
+            {"profile": ", ".join(f"{name}: {policy or 'not compared'}" for name, policy in contract.profile.items())}
+        )
         click.echo()
         rows = [(one.name, describe_rule(one), one.policy, "slow" if one.is_slow else "") for one in contract.rules]
         print_table(("rule", "expects", "policy", "speed"), rows, empty="it has no rule")

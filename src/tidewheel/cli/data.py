@@ -10,7 +10,7 @@ import click
 
 from tidewheel.cli.command import command, opened
 from tidewheel.cli.findings import print_findings
-from tidewheel.cli.output import counted, print_json, print_table
+from tidewheel.cli.output import as_stored, counted, print_json, print_table
 from tidewheel.core.errors import ParameterError
 
 
@@ -66,7 +66,7 @@ def sql_command(
     if as_json:
         print_json([dict(zip(_distinct(names), row, strict=True)) for row in shown])
         return
-    print_table(names, shown, empty="no rows")
+    print_table(names, map(as_stored, shown), empty="no rows")
     if more:
         click.echo(f"... {more} more rows; --limit 0 prints all")
 

@@ -63,6 +63,16 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty:
         click.echo(_coloured(line, row, colour))
 
 
+def as_stored(row: Iterable[Any]) -> list[Any]:
+    """The values of a table's row with whole numbers as they are: they may be years and ids, which nobody groups.
+
+    Example:
+        >>> as_stored((2013, 0.123456, True))
+        ['2013', 0.123456, True]
+    """
+    return [str(value) if type(value) is int else value for value in row]
+
+
 def write_text(place: Path, text: str, *, what: str = "page", option: str = "--to", makes_folder: bool = False) -> None:
     """Writes the file that an option names.
 

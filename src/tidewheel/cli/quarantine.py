@@ -6,7 +6,7 @@ import click
 
 from tidewheel.cli.command import command, opened
 from tidewheel.cli.findings import print_findings
-from tidewheel.cli.output import counted, print_json, print_table
+from tidewheel.cli.output import as_stored, counted, print_json, print_table
 
 
 @command("list", example="tidewheel quarantine list")
@@ -42,7 +42,7 @@ def show_command(table: str, ingest: str | None, limit: int, as_json: bool) -> N
         own = [name for name in rows.column_names if not name.startswith("tidewheel_")]
         columns = [*(name.removeprefix("tidewheel_") for name in facts), *own]
         lines = [[", ".join(row[n]) if n == facts[2] else row[n] for n in (*facts, *own)] for row in shown]
-        print_table(columns, lines, empty="nothing is in quarantine")
+        print_table(columns, map(as_stored, lines), empty="nothing is in quarantine")
         if len(shown) < rows.num_rows:
             click.echo(f"... {rows.num_rows - len(shown):,} more rows; --limit 0 prints all")
 

@@ -163,13 +163,22 @@ def get_command(address: str, to: str | None, as_json: bool) -> None:
         run = workspace.run(run_id)
         output = run[node].outputs[name] if node else run[name].outputs["output"]
         if to:
-            shutil.copyfile(output.path, Path(to))
+            _copy(output.path, Path(to))
             click.echo(f"{to}: {output.artifact.size_bytes:,} bytes, digest {output.digest}")
         elif as_json:
             print_json(output.artifact)
         else:
             value = output.load()
             print_json(value) if isinstance(value, dict | Record) else click.echo(value)
+
+
+def _copy(stored: Path, to: Path) -> None:
+    try:
+        shutil.copyfile(stored, to)
+    except OSError as error:
+        raise StorageError(
+            f"the file cannot be copied: {error.strerror}", where=str(to), next_step="name another file with --to"
+        ) from error
 
 
 @command("logs", example="tidewheel logs latest model_training")

@@ -126,7 +126,9 @@ def _read_rows(path: str) -> list[dict[str, Any]]:
         text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
         rows = json.loads(text)
     except (OSError, ValueError) as error:
-        raise UnreadableFileError(f"{path} holds no JSON: {error}", next_step='write [{"feature": 1}]') from None
+        name = "standard input" if path == "-" else path
+        told = 'write [{"feature": 1}]; `tidewheel predict MODEL --example` shows rows'
+        raise UnreadableFileError(f"{name} holds no JSON: {error}", next_step=told) from None
     if isinstance(rows, dict):
         rows = [rows]
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
@@ -141,4 +143,7 @@ def _columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
             raise ParameterError(
                 f"row {number} has other fields than row 0: {', '.join(sorted(set(row) ^ set(names)))}"
             )
+        if lists := [name for name, value in row.items() if isinstance(value, list)]:
+            told = "write one object for each row: [{...}, {...}]"
+            raise ParameterError(f"row {number} holds a list under {lists[0]!r}, not one value", next_step=told)
     return {name: [row[name] for row in rows] for name in names}

@@ -114,7 +114,7 @@ class _Tick:
     def _collect(self) -> None:
         rows = self._workspace.collect()
         if rows:
-            self._say(f"collected {rows:,} predictions")
+            self._say(f"collected {rows:,} prediction{'' if rows == 1 else 's'}")
         for path in sorted((self._stores.folder / "prediction_log").glob("*.bad")):
             self._fail(f"segment {path.name} of the prediction log is damaged and was set aside: correct or remove it")
 

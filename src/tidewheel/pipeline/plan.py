@@ -115,6 +115,9 @@ class Plan(Record, frozen=True, kw_only=True, dict=True):
     nodes: tuple[PlanNode, ...]
     outputs: dict[str, tuple[str, str]]
 
+    def __repr__(self) -> str:
+        return f"<plan of {self.pipeline}: {', '.join(node.id for node in self.nodes)}>"
+
     @cached_property
     def digest(self) -> str:
         """Names the version of the pipeline with these parameters."""

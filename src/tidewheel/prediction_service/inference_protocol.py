@@ -26,6 +26,7 @@ _ACCEPTED = {
     "string": {"BYTES"},
 }
 _DATATYPES = {"float": "FP64", "integer": "INT64", "boolean": "BOOL", "string": "BYTES"}
+_MEANT = {"FP64": " (numbers)", "INT64": " (numbers)", "BOOL": " (true, false)", "BYTES": " (texts)"}
 
 
 class Tensor(msgspec.Struct, kw_only=True):
@@ -108,7 +109,9 @@ def read_request(body: bytes, form: RequestForm) -> Question:
 def _column(tensor: Tensor, field: AskedField) -> list[Any]:
     values, kind = tensor.data, field.kind if field.kind in _DATATYPES else "string"
     if tensor.datatype not in _ACCEPTED[kind] and not _is_nothing(values):
-        raise Refusal(400, f"input {tensor.name!r} takes {_DATATYPES[kind]}, not datatype {tensor.datatype!r}")
+        given = f"{tensor.datatype!r}{_MEANT.get(tensor.datatype, '')}"
+        wanted = f"{_DATATYPES[kind]}{_MEANT.get(_DATATYPES[kind], '')}"
+        raise Refusal(400, f"input {tensor.name!r} takes {wanted}, not datatype {given}")
     if values and all(isinstance(one, list) for one in values):
         if any(len(one) != 1 for one in values):
             raise Refusal(400, f"input {tensor.name!r}: each row holds one value")

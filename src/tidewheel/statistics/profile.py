@@ -28,6 +28,8 @@ class Profile:
         >>> import pyarrow
         >>> from tidewheel.statistics.profile_pass import profile_table
         >>> profile = profile_table(pyarrow.table({"carrier": ["UA", "AA", "UA", None], "delay": [2, -11, 40, 5]}))
+        >>> profile
+        <profile of 4 rows, 2 columns>
         >>> profile.column("carrier").frequent.top(), profile.column("carrier").null_count
         ([('UA', 2), ('AA', 1)], 1)
         >>> profile.column("delay").cells.quantiles([0, 0.5, 1]).tolist()
@@ -42,6 +44,9 @@ class Profile:
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise SchemaMismatchError(f"two columns are named {twice!r}", next_step="rename one of them")
+
+    def __repr__(self) -> str:
+        return f"<profile of {self.row_count:,} rows, {len(self.columns)} columns>"
 
     @property
     def schema(self) -> tuple[tuple[str, str], ...]:

@@ -78,6 +78,10 @@ class ProfileComparison:
     retyped: tuple[tuple[str, str, str], ...]
     columns: tuple[ColumnDistance, ...]
 
+    def __repr__(self) -> str:
+        moved = ", ".join(column.name for column in self.moved) or "none"
+        return f"<comparison of {self.current_rows:,} rows with {self.reference_rows:,}: moved {moved}>"
+
     @property
     def moved(self) -> tuple[ColumnDistance, ...]:
         """The columns that have moved, the farthest first."""

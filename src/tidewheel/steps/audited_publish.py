@@ -278,7 +278,7 @@ def broken(report: ContractReport, outcome: str) -> ContractBrokenError:
     rows = f"{report.rows:,} row{'' if report.rows == 1 else 's'}"
     return ContractBrokenError(
         f"a batch of {rows} for table {report.table!r} breaks its contract: {outcome}",
-        [finding.message for finding in report.findings],
+        _problems(report.findings),
         where=f"contract {report.contract_digest[:16]}",
         next_step="correct the data, or change the contract or the policies of these rules",
     )
@@ -292,6 +292,13 @@ def _looked_at_twice(
         one.rule: msgspec.structs.replace(one, message=f"{one.message}, among the rows that are left") for one in second
     }
     return (*(one for one in first if one.rule not in left), *left.values())
+
+
+def _problems(findings: Sequence[ContractFinding]) -> list[str]:
+    """What was found; beside findings that stop a batch, the others say what would have become of their rows."""
+    if not _stops(findings):
+        return [one.message for one in findings]
+    return [one.message if one.policy == "stop" else f"{one.message}; its policy is {one.policy}" for one in findings]
 
 
 def _stops(findings: Sequence[ContractFinding]) -> bool:

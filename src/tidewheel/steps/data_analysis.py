@@ -69,6 +69,9 @@ class TableAnalysis:
     comparison: ProfileComparison | None
     work: tuple[PreparationWork, ...]
 
+    def __repr__(self) -> str:
+        return f"<analysis of {self.title}: {self.profile.row_count:,} rows, {len(self.work)} findings in `work`>"
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON types, for programs."""
         return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,8 @@ def example_rows(stores: Stores, version: ModelVersion, rows: int) -> list[dict[
         asked = plan.needs(frozenset()).asks
         inputs = {name: values for name, values in inputs.items() if name not in plan.owners and name not in asked}
         inputs |= _joined_rows(stores, version, list(asked), rows)
-    return [dict(zip(inputs, row, strict=True)) for row in list(zip(*inputs.values(), strict=True))[:rows]]
+    # examples and joined rows are not equally many: as many as both have
+    return [dict(zip(inputs, row, strict=True)) for row in islice(zip(*inputs.values(), strict=False), rows)]
 
 
 def _joined_rows(stores: Stores, version: ModelVersion, names: list[str], rows: int) -> dict[str, list[Any]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tidewheel.core.errors import NotFoundError, ParameterError
+from tidewheel.core.errors import NotFoundError, ParameterError, StorageError
 from tidewheel.core.records import ContractReport, TableContract
 from tidewheel.workspace.project import Project
 from tidewheel.workspace.slow_checks import ask_slow_checks
@@ -92,6 +92,7 @@ class Contracts:
         Raises:
             NotFoundError: there is no such table.
             ParameterError: the file exists.
+            StorageError: the file cannot be written.
         """
         from tidewheel.steps.contract_inference import infer_contract
 
@@ -100,7 +101,11 @@ class Contracts:
         reader = self._stores.tables.read(self._stores.tables.snapshot(table))
         text = infer_contract(reader, self._stores.clock.now())
         if to is not None:
-            to.write_text(text, encoding="utf-8")
+            try:
+                to.write_text(text, encoding="utf-8")
+            except OSError as error:
+                told = f"the draft cannot be written: {error.strerror}"
+                raise StorageError(told, where=str(to), next_step="name a file in a folder that exists") from error
         return text
 
     def audit(

@@ -139,7 +139,10 @@ class Project:
         )
         if not request.modules:
             raise DefinitionError(
-                "the project declares no modules", (), where="tidewheel.toml", next_step="set project.modules"
+                "the project declares no modules",
+                (),
+                where="tidewheel.toml",
+                next_step='name those that declare pipelines under [project], such as modules = ["flights"]',
             )
         known = self._stores.plans.find(self._key(captured, request))
         if known is not None:
