@@ -222,6 +222,9 @@ class TestArrow(CodecContract):
         assert found.equals(expected, check_metadata=True)
 
 
+DATES = [datetime.date(2013, 3, 10), datetime.date.min, None, datetime.date.max]
+
+
 def frame() -> pd.DataFrame:
     hours = pd.date_range("2013-03-10", periods=3, freq="h", tz="America/New_York")
     return pd.DataFrame(
@@ -257,6 +260,9 @@ class TestPandas(CodecContract):
         "labels of numbers": lambda: pd.DataFrame(np.arange(6.0).reshape(2, 3), index=["a", "b"]),
         "labels twice": lambda: pd.DataFrame([[1, "x"]], columns=["a", "a"]),
         "labels in levels": lambda: pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("a", 1), ("b", 2)])),
+        "dates of a table": lambda: pa.table({"d": DATES}).to_pandas(),
+        "dates and NaN": lambda: pd.Series([DATES[0], math.nan], dtype=object),
+        "dates as categories and labels": lambda: pd.Series(pd.Categorical(DATES[:2]), index=DATES[:2]),
         "series": lambda: pd.Series([1.5, None], index=[7, 9], name="delay"),
         "series of categories": lambda: pd.Series(["a", "b"], dtype="category", name=("x", 1)),
         "no name": lambda: pd.Series([], dtype="int64"),
@@ -266,6 +272,8 @@ class TestPandas(CodecContract):
     def assert_equal(found: Any, expected: Any) -> None:
         check = pd.testing.assert_frame_equal if isinstance(expected, pd.DataFrame) else pd.testing.assert_series_equal
         check(found, expected, check_exact=True, check_freq=True)
+        if isinstance(expected, pd.DataFrame) and "d" in expected:
+            assert [type(item) for item in found["d"]] == [type(item) for item in expected["d"]]
 
 
 class TestNumpy(CodecContract):

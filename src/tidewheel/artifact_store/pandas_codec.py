@@ -30,7 +30,7 @@ class PandasCodec:
         """Writes the frame.
 
         Raises:
-            ParameterError: a column holds Python objects that are no strings, or has a dtype without a stored form.
+            ParameterError: a column holds Python objects other than strings or dates, or its dtype has no stored form.
         """
         import pandas as pd
         import pyarrow as pa

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ import pyarrow as pa
 from tidewheel.core.errors import ParameterError
 
 Described = dict[str, Any]
+
+_OBJECTS = {str: pa.large_string(), date: pa.date32()}
 
 
 def stored_column(values: Any, where: str) -> tuple[Any, Described]:
@@ -67,19 +70,23 @@ def _stored_numpy(values: Any, where: str) -> tuple[Any, Described]:
 
 
 def _stored_objects(values: Any, where: str) -> tuple[Any, Described]:
-    """Strings in a column of objects; what is missing must be missing in one way."""
-    missing = set()
+    """Strings, or dates as a table's come, in a column of objects; what is missing must be missing in one way."""
+    missing, kinds = set(), set()
     for item in values:
         if item is None:
             missing.add("none")
         elif type(item) is float and item != item:
             missing.add("nan")
-        elif type(item) is not str:
+        elif type(item) not in _OBJECTS:
             raise _refused(f"it has dtype object and holds a {type(item).__qualname__}, {item!r:.60}", where)
+        else:
+            kinds.add(type(item))
     if len(missing) > 1:
         raise _refused("it holds both None and NaN, which would come back as one", where)
-    described = {"kind": "object", "missing": next(iter(missing), "none")}
-    return pa.array([item if type(item) is str else None for item in values], pa.large_string()), described
+    if len(kinds) > 1:
+        raise _refused("it has dtype object and holds both texts and dates", where)
+    kind, described = next(iter(kinds), str), {"kind": "object", "missing": next(iter(missing), "none")}
+    return pa.array([item if type(item) is kind else None for item in values], _OBJECTS[kind]), described
 
 
 def _stored_categories(values: Any, where: str) -> tuple[Any, Described]:
@@ -132,7 +139,7 @@ def _string_dtype(described: Described) -> pd.StringDtype:
 
 
 def _restored_object(column: Any, described: Described) -> Any:
-    values = column.to_numpy().astype(object)
+    values = column.to_numpy().astype(object)  # of dates in days, the objects are `datetime.date`
     if column.null_count:
         values[column.is_null().to_numpy()] = None if described["missing"] == "none" else np.nan
     return values

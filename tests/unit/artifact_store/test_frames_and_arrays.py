@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import decimal
 import math
 from pathlib import Path
@@ -25,6 +26,8 @@ def store(tmp_path: Path) -> LocalArtifactStore:
         (pd.Series(["x", 1], dtype=object), "holds a int, 1"),
         (pd.Series([decimal.Decimal(1)], dtype=object), "holds a Decimal"),
         (pd.Series([["a"]], dtype=object), "holds a list"),
+        (pd.Series([datetime.datetime(2013, 1, 1, tzinfo=datetime.UTC)], dtype=object), "holds a datetime"),
+        (pd.Series([datetime.date(2013, 1, 1), "x"], dtype=object), "both texts and dates"),
         (pd.Series(["x", None, math.nan], dtype=object), "both None and NaN"),
         (pd.Series([1j]), "complex128"),
         (pd.Series(pd.period_range("2013", periods=1, freq="D")), "period"),
