@@ -9,6 +9,7 @@ import pandas as pd
 
 from tidewheel.model_package.lightgbm_forest import booster_of, is_lightgbm
 from tidewheel.model_package.signature import Field, Signature
+from tidewheel.model_package.xgboost_categories import xgboost_categories
 from tidewheel.model_package.xgboost_forest import is_xgboost
 
 
@@ -36,10 +37,7 @@ def _known(model: Any, rows: pd.DataFrame) -> dict[str, list[Any]]:
         names = [str(name) for name, kind in rows.dtypes.items() if isinstance(kind, pd.CategoricalDtype)]
         kept = booster_of(model).pandas_categorical or []
         return dict(zip(names, kept, strict=True)) if len(names) == len(kept) else {}
-    if is_xgboost(model) and model.booster != "gblinear":  # which knows none, and refuses to say so
-        found = model.get_booster().get_categories(export_to_arrow=True).to_arrow()
-        return {str(name): values.to_pylist() for name, values in found if values is not None}
-    return {}
+    return xgboost_categories(model) if is_xgboost(model) else {}
 
 
 def _text(field: Field, category: Any) -> str:

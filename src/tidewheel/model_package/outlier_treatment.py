@@ -14,6 +14,7 @@ import numpy as np
 
 from tidewheel.core.records.outlier import Outlier
 from tidewheel.core.records.served_limits import ServedLimits
+from tidewheel.model_package.native_model import labelled
 from tidewheel.model_package.signature import Signature
 
 Columns = Mapping[str, Any]
@@ -142,12 +143,7 @@ def fallback_answer(fallback: Sequence[float], signature: Signature) -> dict[str
         {'label': [0], 'probability': [0.2]}
     """
     told = np.array([fallback], dtype=np.float64)
-    if signature.task == "regression":
-        return {"prediction": told[:, 0]}
-    classes = np.array(signature.classes, dtype=object if isinstance(signature.classes[0], str) else np.int64)
-    if signature.task == "binary":
-        return {"label": classes[(told[:, 0] > 0.5).astype(int)], "probability": told[:, 0]}
-    return {"label": classes[told.argmax(axis=1)], "probability": told}
+    return labelled(told if signature.task == "multiclass" else told[:, 0], signature)
 
 
 def _only(values: Any, rows: list[int]) -> Any:

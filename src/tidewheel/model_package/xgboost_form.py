@@ -8,7 +8,7 @@ answers do not need are left out.
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Annotated
 
 import msgspec
@@ -171,7 +171,7 @@ def _check_categories(known: _Categories, width: int) -> None:
         bounds = one.offsets or [0]
         _require(bounds[0] == 0 and bounds[-1] == len(one.values), "categories beyond their texts")
         _require(all(low <= high for low, high in pairwise(bounds)), "categories out of order")
-    starts = [sum(sizes[:at]) for at in range(len(sizes) + 1)] if sizes else []
+    starts = [*accumulate(sizes, initial=0)] if sizes else []
     _require(known.feature_segments == starts, "categories beyond their columns")
     _require(len(known.sorted_idx) == sum(sizes), "categories in no order")
     for size, start in zip(sizes, starts, strict=False):

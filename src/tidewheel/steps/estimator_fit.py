@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from tidewheel.core.errors import NotFoundError, ParameterError
+from tidewheel.model_package.xgboost_categories import xgboost_categories
 from tidewheel.pipeline.surroundings import surroundings
 from tidewheel.steps.query_rows import by_query, is_ranker, told_queries
 
@@ -117,7 +118,7 @@ def model_rows(model: Any, rows: pd.DataFrame) -> pd.DataFrame:
     if not kind:
         return rows
     rows = rows.astype({name: "category" for name in rows.columns if _is_text(rows[name])})
-    return _within(rows, _categories_of(model)) if kind == "xgboost" and names is not None else rows
+    return _within(rows, xgboost_categories(model)) if kind == "xgboost" and names is not None else rows
 
 
 def columns_of_names(names: Iterable[Any], rows: pd.DataFrame) -> list[str]:
@@ -137,14 +138,6 @@ def as_categories(model: Any, rows: pd.DataFrame) -> pd.DataFrame:
     if not kind or (kind == "hist" and model.categorical_features != "from_dtype"):
         return rows
     return rows.astype({name: "category" for name in rows.columns if _is_text(rows[name])})
-
-
-def _categories_of(model: Any) -> dict[str, list[Any]]:
-    """The categories that a fitted model of XGBoost knows, by column."""
-    if model.booster == "gblinear":  # which knows none, and refuses to say so
-        return {}
-    found = model.get_booster().get_categories(export_to_arrow=True).to_arrow()
-    return {name: values.to_pylist() for name, values in found if values is not None}
 
 
 def _within(rows: pd.DataFrame, categories: dict[str, list[Any]]) -> pd.DataFrame:
