@@ -9,7 +9,8 @@ import click
 from tidewheel.cli import exit_code
 from tidewheel.cli.command import command, opened
 from tidewheel.cli.findings import print_findings
-from tidewheel.cli.output import counted, print_facts, print_json, print_table
+from tidewheel.cli.output import print_facts, print_json, print_table
+from tidewheel.core.counted import counted
 from tidewheel.table_store.contract_messages import describe_rule
 
 

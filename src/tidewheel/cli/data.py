@@ -10,7 +10,8 @@ import click
 
 from tidewheel.cli.command import command, opened
 from tidewheel.cli.findings import print_findings
-from tidewheel.cli.output import as_stored, counted, print_json, print_table
+from tidewheel.cli.output import as_stored, print_json, print_table
+from tidewheel.core.counted import counted
 from tidewheel.core.errors import ParameterError
 
 

@@ -34,16 +34,6 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(plain, indent=2, ensure_ascii=False))
 
 
-def counted(number: int, noun: str = "row") -> str:
-    """A number with its noun.
-
-    Example:
-        >>> counted(1), counted(1200, "file")
-        ('1 row', '1,200 files')
-    """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) -> None:
     """Prints rows under their heads, numbers to the right.
 

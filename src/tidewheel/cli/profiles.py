@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tidewheel.cli.command import command, opened
-from tidewheel.cli.output import counted, print_json, print_table, write_text
+from tidewheel.cli.output import print_json, print_table, write_text
+from tidewheel.core.counted import counted
 from tidewheel.core.errors import ParameterError
 
 if TYPE_CHECKING:

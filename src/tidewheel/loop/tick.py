@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
+from tidewheel.core.counted import counted
 from tidewheel.core.errors import ConfigError, ParameterError, TidewheelError
 from tidewheel.core.records import ModelVersion
 from tidewheel.core.records.record import Record
@@ -114,7 +115,7 @@ class _Tick:
     def _collect(self) -> None:
         rows = self._workspace.collect()
         if rows:
-            self._say(f"collected {rows:,} prediction{'' if rows == 1 else 's'}")
+            self._say(f"collected {counted(rows, 'prediction')}")
         for path in sorted((self._stores.folder / "prediction_log").glob("*.bad")):
             self._fail(f"segment {path.name} of the prediction log is damaged and was set aside: correct or remove it")
 

@@ -24,6 +24,7 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 import pyarrow as pa
 
+from tidewheel.core.counted import counted
 from tidewheel.core.errors import ConflictError, ContractBrokenError, StorageError
 from tidewheel.core.identifier import new_id
 from tidewheel.core.records import ContractFinding, ContractReport, Snapshot, TableContract
@@ -275,9 +276,8 @@ class AuditedPublish:
 
 def broken(report: ContractReport, outcome: str) -> ContractBrokenError:
     """The error that tells every finding of a report."""
-    rows = f"{report.rows:,} row{'' if report.rows == 1 else 's'}"
     return ContractBrokenError(
-        f"a batch of {rows} for table {report.table!r} breaks its contract: {outcome}",
+        f"a batch of {counted(report.rows)} for table {report.table!r} breaks its contract: {outcome}",
         _problems(report.findings),
         where=f"contract {report.contract_digest[:16]}",
         next_step="correct the data, or change the contract or the policies of these rules",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tidewheel.core.counted import counted
 from tidewheel.core.errors import NotFoundError, TidewheelError
 from tidewheel.core.records import Artifact, Event, Evidence, ModelVersion, ReferenceSource, Run, ValidationReport
 from tidewheel.core.records.record import Record
@@ -272,7 +273,7 @@ def audit_links(stores: Stores, table: str, snapshot_id: int, *, depth: int) -> 
             )
             text += f"; the last: {numbers}, report {execution.outputs['audit'].digest[:16]}"
             if moved := int(execution.metrics.get("moved") or 0):
-                text += f", {moved} column{'' if moved == 1 else 's'} moved against the batches before"
+                text += f", {counted(moved, 'column')} moved against the batches before"
     yield Link(noun="audit", ref=contract, text=text, depth=depth, command=f"tidewheel show {run_id}" if run_id else "")
 
 
