@@ -11,6 +11,7 @@ import sqlite3
 from pathlib import Path
 
 from tidewheel.core.errors import StorageError, WorkspaceVersionError
+from tidewheel.core.write_ahead_log import use_write_ahead_log
 
 FILE = "online.db"
 """Its name in a workspace."""
@@ -49,18 +50,26 @@ def connect(path: Path, *, timeout_s: float = 60.0) -> sqlite3.Connection:
     """
     try:
         connection = sqlite3.connect(path, timeout=timeout_s, isolation_level=None, cached_statements=512)
-        connection.execute("pragma journal_mode = wal")
-        connection.execute("pragma synchronous = normal")
-        connection.execute("pragma mmap_size = 1073741824")
-        found = connection.execute("pragma user_version").fetchone()[0]
-        if found > VERSION:
-            raise WorkspaceVersionError(
-                f"the online store has version {found}, this Tidewheel knows {VERSION}",
-                where=str(path),
-                next_step="upgrade Tidewheel",
-            )
-        if found < VERSION:
-            connection.executescript(f"begin immediate; {_TABLES} pragma user_version = {VERSION}; commit;")
+        try:
+            _prepare(connection, path, timeout_s)
+        except BaseException:
+            connection.close()
+            raise
     except sqlite3.Error as error:
         raise StorageError(f"the online store cannot be opened: {error}", where=str(path)) from error
     return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, timeout_s: float) -> None:
+    use_write_ahead_log(connection, timeout_s=timeout_s)
+    connection.execute("pragma synchronous = normal")
+    connection.execute("pragma mmap_size = 1073741824")
+    found = connection.execute("pragma user_version").fetchone()[0]
+    if found > VERSION:
+        raise WorkspaceVersionError(
+            f"the online store has version {found}, this Tidewheel knows {VERSION}",
+            where=str(path),
+            next_step="upgrade Tidewheel",
+        )
+    if found < VERSION:
+        connection.executescript(f"begin immediate; {_TABLES} pragma user_version = {VERSION}; commit;")

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from tidewheel.core.errors import StorageError
+from tidewheel.core.write_ahead_log import is_held, use_write_ahead_log
 from tidewheel.metadata_store.connection import Connection
 from tidewheel.metadata_store.driver import Durability
 from tidewheel.metadata_store.filesystem import refuse_network_filesystem
@@ -53,7 +54,7 @@ class Sqlite:
             try:
                 raw.execute("PRAGMA foreign_keys = ON")
                 if not self._is_in_wal_mode:
-                    _use_write_ahead_log(raw)
+                    use_write_ahead_log(raw, timeout_s=BUSY_TIMEOUT_S)
                     self._is_in_wal_mode = True
             except BaseException:
                 raw.close()
@@ -109,26 +110,6 @@ def _take_turn(connection: Connection) -> None:
             connection.execute("BEGIN IMMEDIATE")
             return
         except sqlite3.OperationalError as error:
-            if not _is_held(error) or time.monotonic() > give_up_at:
+            if not is_held(error) or time.monotonic() > give_up_at:
                 raise
             time.sleep(random.uniform(*_PAUSE_S))
-
-
-def _is_held(error: sqlite3.OperationalError) -> bool:
-    return error.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
-
-
-def _use_write_ahead_log(raw: sqlite3.Connection) -> None:
-    """Switches the file to WAL, which lasts.
-
-    SQLite does not wait for its lock here, so two processes that create one file meet at once: this waits in its place.
-    """
-    give_up_at = time.monotonic() + BUSY_TIMEOUT_S
-    while True:
-        try:
-            raw.execute("PRAGMA journal_mode = WAL").fetchall()
-            return
-        except sqlite3.OperationalError as error:
-            if not _is_held(error) or time.monotonic() > give_up_at:
-                raise
-            time.sleep(0.005)

@@ -20,6 +20,7 @@ import msgspec
 from tidewheel.core.clock import utc_now
 from tidewheel.core.errors import StorageError
 from tidewheel.core.records import Outlier, Prediction
+from tidewheel.core.write_ahead_log import use_write_ahead_log
 
 FILE = "answered.db"
 _TIMEOUT_S = 30.0
@@ -193,7 +194,7 @@ class AnsweredIndex:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(self._path, timeout=_TIMEOUT_S, isolation_level=None)
         try:
-            connection.execute("pragma journal_mode = wal")
+            use_write_ahead_log(connection, timeout_s=_TIMEOUT_S)
             connection.execute("pragma synchronous = normal")
             connection.execute(_SCHEMA)
             _add_column(connection, "recorded_at", f"integer not null default {int(utc_now().timestamp())}")

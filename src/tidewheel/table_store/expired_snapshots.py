@@ -16,6 +16,7 @@ import msgspec
 
 from tidewheel.core.errors import StorageError
 from tidewheel.core.records import Record, Snapshot
+from tidewheel.core.write_ahead_log import use_write_ahead_log
 
 _BUSY_TIMEOUT_S = 30.0
 _COUNTS = re.compile(r"(added|removed|deleted|total|changed)-[a-z-]+")
@@ -109,7 +110,7 @@ class ExpiredSnapshots:
             with contextlib.closing(
                 sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
             ) as connection:
-                connection.execute("pragma journal_mode = wal")
+                use_write_ahead_log(connection, timeout_s=_BUSY_TIMEOUT_S)
                 connection.execute("pragma synchronous = full")
                 yield connection
         except sqlite3.Error as error:

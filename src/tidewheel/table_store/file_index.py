@@ -13,6 +13,8 @@ from pathlib import Path
 
 import msgspec
 
+from tidewheel.core.write_ahead_log import use_write_ahead_log
+
 _BUSY_TIMEOUT_S = 30.0
 _CREATE = "create table if not exists entry (key text primary key, value text not null) without rowid"
 
@@ -65,7 +67,7 @@ class FileIndex:
     def _connect(self) -> sqlite3.Connection:
         # One connection per call costs 0.1 ms and makes the index safe for threads and forks.
         connection = sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
-        connection.execute("pragma journal_mode = wal")
+        use_write_ahead_log(connection, timeout_s=_BUSY_TIMEOUT_S)
         connection.execute("pragma synchronous = normal")
         return connection
 

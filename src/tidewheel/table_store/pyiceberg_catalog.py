@@ -14,6 +14,7 @@ from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import NamespaceAlreadyExistsError
 
 from tidewheel.core.errors import ParameterError, StorageError
+from tidewheel.core.write_ahead_log import use_write_ahead_log
 from tidewheel.table_store.pyiceberg_commit import storage_errors
 
 NAMESPACE = "tidewheel"
@@ -95,7 +96,7 @@ def _sqlite_catalog(warehouse: Path) -> Catalog:
     try:
         # The journal mode is a property of the file; PyIceberg leaves it at `delete`, where readers block writers.
         with contextlib.closing(sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S)) as connection:
-            connection.execute("pragma journal_mode = wal")
+            use_write_ahead_log(connection, timeout_s=_BUSY_TIMEOUT_S)
     except sqlite3.Error as error:
         raise StorageError(
             f"the catalog {path} cannot be opened: {error}", next_step="check that it is a writable SQLite file"
