@@ -91,3 +91,33 @@ def test_a_changed_rule_is_judged_anew(toy):
     assert toy.workspace.submit("training").status == "succeeded"
     verdict = verdict_of(toy.stores, "toy", 2)
     assert not next(one for one in verdict.checks if one.name == "better than baseline").passed
+
+
+def test_a_champion_that_no_longer_loads_is_a_failed_check_that_nobody_takes_over(tmp_path):
+    toy, judge = ToyWorkspace(write_project(tmp_path / "project")), "model_validation"
+    toy.train_first()
+    path = toy.stores.artifacts.path_of(toy.workspace.champion("toy").package)
+    whole = path.read_bytes()
+    toy.stores.clock_row.set(start_of(3))
+    toy.ingest(2)
+    path.unlink()
+    gone = toy.workspace.submit("training")
+    assert (gone.status, toy.stores.models.get("toy", 2).state) == ("succeeded", "rejected")
+    assert toy.stores.models.get("toy", 2).reason.startswith("toy v1 cannot be scored: the bytes of artifact")
+    assert verdict_of(toy.stores, "toy", 2).champion_version == 1
+    assert gone[judge].inputs["champion"].artifact.summary["version"] == 1
+    assert gone[judge].record.reason == "the package of toy v1 could not be read"
+
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert toy.workspace.submit("training")[judge].status == "succeeded", "a verdict without a champion was taken over"
+    assert "was altered" in toy.stores.models.get("toy", 2).reason
+    assert path.exists()
+
+    path.write_bytes(whole)
+    healed = toy.workspace.submit("training")
+    assert healed[judge].status == "succeeded", "a verdict without a champion was taken over"
+    told = "in the execution before it the package of toy v1 could not be read"
+    assert toy.workspace.explain_rerun(healed.id, judge) == [told]
+    assert "cannot be scored" not in toy.stores.models.get("toy", 2).reason
+    assert toy.workspace.submit("training")[judge].status == "cached"
+    toy.close()

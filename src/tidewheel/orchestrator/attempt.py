@@ -71,13 +71,21 @@ class WorkerRequest(Record, frozen=True, kw_only=True):
 
 
 class WorkerReport(Record, frozen=True, kw_only=True):
-    """How the attempt went; written whole or not at all."""
+    """How the attempt went; written whole or not at all.
+
+    Attributes:
+        outputs, metrics: what the step made; of one that stopped its run, what it handed out.
+        missed_modules: project modules that were loaded, but that its key does not cover.
+        reason: why it stopped its run, or why an equal execution could give something else.
+        is_reusable: whether its outputs follow from its key.
+    """
 
     status: Literal["succeeded", "failed", "stopped"]
     outputs: dict[str, Artifact] = {}
     metrics: dict[str, float | None] = {}
     missed_modules: tuple[str, ...] = ()
     reason: str = ""
+    is_reusable: bool = True
     failure: Failure | None = None
     worker_pid: int
     host: str

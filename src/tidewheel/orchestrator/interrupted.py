@@ -55,7 +55,7 @@ def _as_reported(execution: Execution, folder: Path) -> Execution:
         metrics=report.metrics,
         failure=report.failure,
         reason=report.reason,
-        fingerprint="" if report.missed_modules else execution.fingerprint,
+        fingerprint=execution.fingerprint if report.is_reusable else "",
         worker_pid=report.worker_pid,
         started_at=report.started_at,
         ended_at=report.ended_at,

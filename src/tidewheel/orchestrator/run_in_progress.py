@@ -192,11 +192,16 @@ class RunInProgress:
     def _succeed(self, ended: Ended, report: WorkerReport) -> None:
         node = ended.attempt.node
         self._clear_scratch(node)
-        fingerprint = self.executions[node.id].fingerprint
-        if report.missed_modules:  # the key did not cover all that ran: not reusable, and later keys know better
+        if report.missed_modules:  # later keys know better
             self._misses.add_misses(node.step, report.missed_modules)
-            fingerprint = ""
-        self._end(ended, "succeeded", outputs=report.outputs, metrics=report.metrics, fingerprint=fingerprint)
+        self._end(
+            ended,
+            "succeeded",
+            outputs=report.outputs,
+            metrics=report.metrics,
+            reason=report.reason,
+            fingerprint=self.executions[node.id].fingerprint if report.is_reusable else "",
+        )
         self._schedule.succeed(node.id)
 
     def _end(self, ended: Ended, status: ExecutionStatus, **changes: object) -> None:

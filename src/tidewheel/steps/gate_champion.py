@@ -44,7 +44,7 @@ def standing_of(
 
     Raises:
         SchemaMismatchError: its features are not there, or it is a model of another problem or of other classes.
-        UnreadableFileError: it no longer loads.
+        UnreadableFileError, ArtifactMissingError, ArtifactCorruptError: it no longer loads.
     """
     told: list[Check] = []
     is_newer, check = _newer(rows, champion)

@@ -62,8 +62,8 @@ def model_validation(
         resamples, seed: of the bootstrap.
 
     Returns:
-        Every check with its numbers. Missing columns, too few rows and a champion that cannot score the rows are failed
-        checks, not exceptions: the verdict is the place to read why a candidate was refused.
+        Every check with its numbers. Missing columns, too few rows and a champion that cannot be read, or cannot score
+        the rows, are failed checks, not exceptions: the verdict is the place to read why a candidate was refused.
     """
     if gate is None:
         gate = Gate(
@@ -108,7 +108,8 @@ def _judge(
     if champion is not None:
         reference = _champion(checks, rows, champion, champion_rows, candidate.signature.classes)
         if gate.keeps_signature:
-            checks.append(signature_check(candidate.signature, champion))
+            told = f"what callers of {name_of(champion)} send cannot be told"
+            _try(checks, "signature of the endpoint", told, lambda: [signature_check(candidate.signature, champion)])
     if reference is not None:
         _segments(checks, candidate, *reference)
     if gate.asks_package:

@@ -59,10 +59,10 @@ class NotebookReads:
 
     def champion(self, model: str) -> Champion | None:
         """A model's champion with its package."""
-        from tidewheel.model_package import Champion
+        from tidewheel.workspace.champion_package import load_champion
 
         version = self._stores.aliases.get(model, "champion")
         if version is None:
             return None
-        package = self._stores.artifacts.load(self._stores.models.get(model, version).package)
-        return Champion(model, version, package, trained_until(self._stores, model, version))
+        package, until = self._stores.models.get(model, version).package, trained_until(self._stores, model, version)
+        return load_champion(self._stores.artifacts, model, version, package, until)

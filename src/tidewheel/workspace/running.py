@@ -33,6 +33,7 @@ from tidewheel.workspace.stores import Stores
 from tidewheel.workspace.warm_server import WORKER_MODULE
 
 CANCEL_WAIT_S = 15.0
+_UNCOVERED = "the execution before it loaded modules that its key did not cover"
 
 
 class Running:
@@ -237,7 +238,7 @@ class Running:
         if earlier.status not in ("succeeded", "cached"):
             return [f"the execution before it, in run {earlier.run_id}, was {earlier.status}"]
         if not earlier.fingerprint:
-            return ["the execution before it loaded modules that its key did not cover"]
+            return [f"in the execution before it {earlier.reason}" if earlier.reason else _UNCOVERED]
         return ["nothing changed: all steps were to be carried out, this one is never cached, or its outputs were lost"]
 
     def _let_go(self, run: Run) -> None:

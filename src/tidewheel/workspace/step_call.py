@@ -7,7 +7,7 @@ import types
 import typing
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tidewheel.artifact_store import LocalArtifactStore
 from tidewheel.core.errors import ArtifactCorruptError, ArtifactMissingError, DefinitionError, StepError
@@ -18,11 +18,17 @@ from tidewheel.pipeline import Step, bind_parameters, inside_step
 from tidewheel.pipeline.literals import bind_literal, build_items, entry_annotation, item_annotations
 from tidewheel.pipeline.surroundings import Surroundings, surrounded
 
+if TYPE_CHECKING:
+    from tidewheel.model_package import Champion
+
 Metricbook = dict[str, float | None]
 
 
 class StepCall:
     """Imports the step of a request on creation; `carry_out` calls it.
+
+    Attributes:
+        unread: champions whose package could not be read. What the step made of that does not follow from its inputs.
 
     Raises:
         DefinitionError: the address names no step.
@@ -31,6 +37,7 @@ class StepCall:
     def __init__(self, request: WorkerRequest, store: LocalArtifactStore) -> None:
         self._request = request
         self._store = store
+        self.unread: tuple[str, ...] = ()
         self._step = _import_step(request.step) if request.kind == "step" else None
         self._hints = typing.get_type_hints(self._step.function) if self._step else {}
 
@@ -96,16 +103,7 @@ class StepCall:
         if bound.table is not None:
             return self._load_table(bound.table, hint)
         if bound.champion is not None:
-            from tidewheel.model_package import Champion
-
-            artifact = Artifact.from_dict(bound.champion["artifact"])
-            until = bound.champion.get("trained_until")
-            return Champion(
-                bound.champion["model"],
-                bound.champion["version"],
-                self._store.load(artifact),
-                datetime.fromisoformat(until) if until else None,
-            )
+            return self._load_champion(bound.champion)
         if bound.reference is not None:
             return self._load_reference(bound.reference)
         if bound.items is not None:
@@ -126,6 +124,16 @@ class StepCall:
             raise ArtifactCorruptError(error.what, where=str(aside or error.where), next_step=again) from None
         except ArtifactMissingError as error:
             raise ArtifactMissingError(error.what, where=error.where, next_step=again) from None
+
+    def _load_champion(self, facts: dict[str, Any]) -> Champion:
+        from tidewheel.workspace.champion_package import load_champion
+
+        until = datetime.fromisoformat(facts["trained_until"]) if facts.get("trained_until") else None
+        package = Artifact.from_dict(facts["artifact"])
+        champion = load_champion(self._store, facts["model"], facts["version"], package, until)
+        if not champion.is_readable:
+            self.unread = (*self.unread, f"{champion.model} v{champion.version}")
+        return champion
 
     def _load_table(self, reference: dict[str, Any], hint: Any) -> Any:
         from tidewheel.table_store import TableReader, TableReference

@@ -108,7 +108,11 @@ def _carry_out(request: WorkerRequest, started_at: datetime, preloaded: str) -> 
         return report("failed", failure=_told(Failure(kind="exited", message=message)))
     except BaseException as error:
         return report("failed", failure=_told(failure_of(error)))
-    return report("succeeded", outputs=outputs, metrics=metrics, missed_modules=missed)
+    reason = f"the package of {', '.join(call.unread)} could not be read" if call.unread else ""
+    is_reusable = not (missed or call.unread)
+    return report(
+        "succeeded", outputs=outputs, metrics=metrics, missed_modules=missed, reason=reason, is_reusable=is_reusable
+    )
 
 
 def _handed_out(stop: StopRun, request: WorkerRequest, store: LocalArtifactStore) -> dict[str, Artifact]:

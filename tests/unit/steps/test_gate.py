@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from tidewheel.core.errors import DefinitionError
+from tidewheel.core.errors import ArtifactMissingError, DefinitionError
 from tidewheel.core.records import Check, Verdict
 from tidewheel.model_package import Champion, Package, package_model
 from tidewheel.pipeline import Baseline, Budget, Gate, bind_value
@@ -559,3 +559,16 @@ def test_of_equal_models_no_more_are_promoted_in_a_year_than_stated(chance, cade
     assert promoted <= expected + 3 * np.sqrt(expected)
     if chance > 1:
         assert promoted > 0  # a gate that never opens would keep the promise, too
+
+
+def test_a_champion_that_cannot_be_read_fails_what_is_asked_of_it_and_nothing_else():
+    lost = Champion("late", 3, ArtifactMissingError("its bytes are gone"))
+    verdict = model_validation(packaged("left"), flights(), lost, gate=with_(keeps_signature=True))
+    failed = {one.name: one.message for one in verdict.checks if not one.passed}
+    assert failed == {
+        "better than champion": "late v3 cannot be scored: its bytes are gone",
+        "signature of the endpoint": "what callers of late v3 send cannot be told: its bytes are gone",
+    }
+    assert check(verdict, "better than baseline").passed
+    with pytest.raises(ArtifactMissingError, match="its bytes are gone"):
+        _ = lost.package
