@@ -197,6 +197,9 @@ def test_promote_and_rollback_move_champion_and_endpoint(life):
     assert life.json("status")["endpoints"][0]["version"] == 1
     assert life.json("promote", "toy", "2", "--force")["version"] == 2
     assert life.json("status")["endpoints"][0]["version"] == 2
+    facts = [life.json(*one) for one in (("models", "show", "toy"), ("runs", "--all"), ("events",))]
+    assert "champion of toy is v2 already: no promotion is recorded" in life.tell("promote", "toy", "2")
+    assert [life.json(*one) for one in (("models", "show", "toy"), ("runs", "--all"), ("events",))] == facts
     assert "does not exist" in life.tell("promote", "toy", "9", code=3)
     assert life.tell("promote", "tyo", code=3)
     assert life.tell("rollback", "tyo", code=3)

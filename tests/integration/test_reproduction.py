@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shutil
 
+import msgspec
 import pytest
 
 from tidewheel.core.errors import NotFoundError, RunError, SourceError
+from tidewheel.core.identifier import new_id
+from tidewheel.workspace import running
 from toy_project import CODE, ToyWorkspace, start_of, write_project
 
 CHANCE = CODE.replace(
@@ -94,3 +97,39 @@ def test_operations_and_names_that_nobody_has_are_refused(toy):
         toy.workspace.reproduce("nobody")
     with pytest.raises(NotFoundError):
         toy.workspace.reproduce("toy", 9)
+
+
+def test_a_repetition_that_is_resumed_stays_one_and_makes_no_facts(toy, tmp_path):
+    chance = "LogisticRegression(C=1 + int.from_bytes(__import__('os').urandom(4)) / 2**32)"
+    planted = f"if __import__('os').path.exists({str(tmp_path / 'planted')!r}): raise OSError"
+    code = CODE.replace("LogisticRegression()", chance)
+    edit(toy, code.replace("    return Metrics(", f"    {planted}\n    return Metrics("))
+    made = toy.workspace.submit("training")  # v2; each repetition of it makes another package
+    facts = toy.stores.models.list("toy"), toy.stores.models.history("toy", 2), toy.stores.signals.list()
+    (tmp_path / "planted").touch()
+    found = toy.workspace.reproduce(made.id)
+    assert found.status == "failed"
+    (tmp_path / "planted").unlink()
+    edit(toy, "raise SystemExit('not the sources of the run')")
+    resumed = toy.workspace.resume(found.repetition_id)
+    assert resumed.status == "succeeded"
+    assert (resumed.record.repeats, resumed.record.resumed_from) == (made.id, found.repetition_id)
+    assert resumed.record.sources_digest == made.record.sources_digest
+    assert {one.record.node for one in resumed.executions if one.status == "cached"} == {
+        one.record.node
+        for one in toy.workspace.run(found.repetition_id).executions
+        if one.record.fingerprint and one.status == "succeeded"
+    }
+    assert resumed["model_packaging"].outputs["output"].digest != made["model_packaging"].outputs["output"].digest
+    assert (toy.stores.models.list("toy"), toy.stores.models.history("toy", 2), toy.stores.signals.list()) == facts
+
+
+def test_what_a_repetition_had_seen_before_it_died_is_no_signal(toy, monkeypatch):
+    seen = []
+    monkeypatch.setattr(running, "record_skew", lambda stores, models, run, executions: seen.append(run.repeats))
+    last = toy.workspace.run("latest").record
+    for repeats in ("", last.id):
+        dead = {"id": new_id(), "status": "running", "ended_at": None, "repeats": repeats}
+        toy.stores.runs.create(msgspec.structs.replace(last, **dead))
+    assert [one.status for one in toy.workspace.settle_interrupted()] == ["interrupted"] * 2
+    assert seen == [""]

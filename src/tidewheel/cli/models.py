@@ -60,8 +60,11 @@ models_command: Any = ModelsGroup(
 def promote_command(model: str, version: int | None, reason: str, force: bool, as_json: bool) -> None:
     """Make VERSION of MODEL the champion; without VERSION the newest approved one."""
     with opened() as workspace:
+        before = workspace.champion(model)
         promoted = workspace.promote(model, version, reason=reason, is_forced=force)
-        print_json(promoted) if as_json else click.echo(f"champion of {model} is v{promoted.version}")
+        is_new = before is None or before.version != promoted.version
+        told = "" if is_new else " already: no promotion is recorded"
+        print_json(promoted) if as_json else click.echo(f"champion of {model} is v{promoted.version}{told}")
 
 
 @command("rollback", example="tidewheel rollback flight-delay --reason 'complaints from JFK'")

@@ -263,6 +263,7 @@ def _print_run(run: RunView) -> None:
             "lock": record.lock_digest[:16],
             "by": f"{record.user} on {record.host}, executor {record.executor}",
             "resumed from": record.resumed_from,
+            "repeats": record.repeats,
         }
     )
     click.echo()

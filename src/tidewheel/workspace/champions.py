@@ -38,7 +38,8 @@ def promote(
     champion = models.champion(model)
     parameters = {"model": model, "version": version}
     with record_operation(stores, "promote", parameters, event) as operation:
-        promoted = models.promote(
+        operation.inputs["package"] = stores.models.get(model, version).package
+        return models.promote(
             model,
             version,
             expected=champion.version if champion else None,
@@ -48,8 +49,6 @@ def promote(
             verdict=verdict_of(stores, model, version),
             is_forced=is_forced,
         )
-        operation.inputs["package"] = promoted.package
-    return promoted
 
 
 def chosen_version(stores: Stores, model: str, version: int | None) -> ModelVersion:

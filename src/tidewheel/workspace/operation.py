@@ -20,7 +20,7 @@ from tidewheel.workspace.stores import Stores
 
 
 class Operation:
-    """An operation while it is carried out; set what it read and made before it ends.
+    """An operation while it is carried out; set what it reads before it reads it, and what it made as soon as it is.
 
     Attributes:
         run: its run.
@@ -64,7 +64,7 @@ def record_operation(stores: Stores, name: str, parameters: Mapping[str, Any], e
             reason = str(error).splitlines()[0] if str(error) else ""
             _end(stores, operation, execution, "failed", reason, failure=failure_of(error))
             raise
-        _end(stores, operation, execution, "succeeded", inputs=operation.inputs)
+        _end(stores, operation, execution, "succeeded")
 
 
 def _end(
@@ -75,10 +75,11 @@ def _end(
     reason: str = "",
     **facts: Any,
 ) -> None:
-    """Records how the operation ended, with what it made."""
+    """Records how the operation ended, with what it had read and made by then."""
     ended = msgspec.structs.replace(
         execution,
         status=status,
+        inputs=operation.inputs,
         outputs=operation.outputs,
         metrics=operation.metrics,
         ended_at=utc_now(),

@@ -67,7 +67,7 @@ class Preparation:
         Args:
             resumed: an earlier run; its snapshots are used again, and its finished executions offered.
             repeated: an earlier run; its sources, snapshots, champions and references are used again, none of its
-                results.
+                results. With `resumed`, a repetition of it that did not succeed, those of that one are offered.
 
         Raises:
             TidewheelError: the definition, a parameter or a table's name is wrong; nothing was recorded.
@@ -77,10 +77,10 @@ class Preparation:
         plan = answer.plan
         assert plan is not None
         assert answer.declared is not None
-        earlier = self._finished(resumed or repeated)
+        earlier = self._finished(repeated or resumed)
         pinned = _pinned(plan, earlier)
         code = self._code(plan, answer.closures, captured)
-        run = self._run(plan, parameters, event, captured, code.values(), resumed)
+        run = self._run(plan, event, captured, code.values(), resumed, repeated)
         resolved = {
             node.id: self._resolve_again(node, run, earlier[node.id])
             if repeated and node.kind != "table" and node.id in earlier
@@ -101,25 +101,25 @@ class Preparation:
             import_roots=captured.import_roots,
             file_digests=captured.state.files,
             packages=self._packages(plan, answer.closures.values()),
-            finished={} if repeated else earlier,
+            finished=self._finished(resumed) if repeated else earlier,
             reuses_results=reuses_results,
         )
         return prepared, answer.declared
 
-    def _finished(self, resumed: Run | None) -> dict[str, Execution]:
-        if resumed is None:
+    def _finished(self, run: Run | None) -> dict[str, Execution]:
+        if run is None:
             return {}
-        executions = self._stores.executions.list(resumed.id)
+        executions = self._stores.executions.list(run.id)
         return {one.node: one for one in executions if one.status in ("succeeded", "cached")}
 
     def _run(
         self,
         plan: Plan,
-        parameters: Mapping[str, Any],
         event: Event,
         captured: CapturedSources,
         code: Iterable[StepCode],
         resumed: Run | None,
+        repeated: Run | None,
     ) -> Run:
         state = captured.state
         for one in code:
@@ -143,6 +143,7 @@ class Preparation:
             user=user_name(),
             orchestrator_pid=os.getpid(),
             resumed_from=resumed.id if resumed else "",
+            repeats=repeated.id if repeated else "",
             at=self._stores.clock.now(),
             started_at=utc_now(),
         )

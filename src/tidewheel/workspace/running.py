@@ -135,7 +135,8 @@ class Running:
     def resume(self, run_id: str, *, listener: Listener = silent) -> Run:
         """Runs the pipeline of an earlier run again with its parameters and snapshots, and today's sources.
 
-        Every execution that had finished and whose fingerprint is unchanged is taken over.
+        Every execution that had finished and whose fingerprint is unchanged is taken over. A repetition stays one: what
+        it repeats tells its sources, and it makes no facts.
 
         Raises:
             NotFoundError: there is no such run.
@@ -151,7 +152,8 @@ class Running:
             raise RunError(f"run {run.id} is the operation {run.pipeline!r}", next_step="repeat its command")
         evidence = (Evidence(kind="run", ref=run.id, note=f"{run.status}: {run.reason}"),)
         event = request_event(self._stores, run.pipeline, run.parameters, kind="resume", evidence=evidence)
-        return self.submit(run.pipeline, run.parameters, event=event, resumed=run, listener=listener)
+        repeated = self._stores.runs.get(run.repeats) if run.repeats else None
+        return self.submit(run.pipeline, run.parameters, event=event, resumed=run, repeated=repeated, listener=listener)
 
     def repeat(self, run_id: str, *, listener: Listener = silent) -> Run:
         """Carries out every step of an earlier run again: its sources, parameters, snapshots, champions, references.
@@ -196,10 +198,12 @@ class Running:
     def collect(self, run: Run) -> Run:
         """Puts the record of a run right whose orchestrator died; any other stays as it is.
 
-        What its steps had seen of values becomes signals, once, however often a collection dies and is repeated.
+        What its steps had seen of values becomes signals, once, however often a collection dies and is repeated; what
+        those of a repetition saw had been seen before.
         """
         folder = self._stores.folder / "runs" / run.id
-        return collect_reports(run, folder, self._stores.runs, self._stores.executions, on_end=self._record_seen)
+        on_end = None if run.repeats else self._record_seen
+        return collect_reports(run, folder, self._stores.runs, self._stores.executions, on_end=on_end)
 
     def _settle(self) -> None:
         """Collects this machine's dead runs, and what killed writers left.

@@ -366,6 +366,8 @@ class Workspace:
     ) -> ModelVersion:
         """Makes a version the champion, by default the newest approved one, and brings it to the model's endpoint.
 
+        Of what is the champion already no promotion is recorded; an endpoint that did not follow that one does now.
+
         Raises:
             ConflictError: another promotion was first, or its verdict compared it with another champion.
         """
@@ -376,6 +378,10 @@ class Workspace:
                 told = f"`tidewheel models {model}` says why; `tidewheel promote {model} {newest}` takes it as it is"
                 raise NotFoundError("approved version of model", model, next_step=told)
             version = max(approved)
+        champion = self.champion(model)
+        if champion is not None and champion.version == version:
+            champions.follow(self.stores, model)
+            return champion
         event = event or request_event(self.stores, model, {"version": version, "reason": reason})
         promoted = champions.promote(self.stores, model, version, event, reason=reason, is_forced=is_forced)
         self._follow(model, event)

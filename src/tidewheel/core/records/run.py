@@ -28,6 +28,7 @@ class Run(Record, frozen=True, kw_only=True):
         host, user: where, and as whom.
         orchestrator_pid: the process that records; dead and `running` means interrupted.
         resumed_from: the run whose finished executions were taken over.
+        repeats: the run that this one carries out again, to be compared: it makes no version and no signal.
         reason: why it stopped or failed, in one line.
         at, started_at, ended_at: workspace clock; wall clock; wall clock.
     """
@@ -50,6 +51,7 @@ class Run(Record, frozen=True, kw_only=True):
     user: str
     orchestrator_pid: int
     resumed_from: str = ""
+    repeats: str = ""
     reason: str = ""
     at: datetime
     started_at: datetime
