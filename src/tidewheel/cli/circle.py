@@ -73,13 +73,13 @@ def tick_command(at: str | None, as_json: bool) -> None:
 
 
 @command("why", example="tidewheel why flight-delay")
-@click.argument("name", metavar="MODEL")
+@click.argument("name", metavar="MODEL|TABLE")
 @click.option("--version", type=int, help="A version instead of the champion.")
 def why_command(name: str, version: int | None, as_json: bool) -> None:
     """Tell why MODEL's champion is in production: back to its verdict, run, sources, rows and cause.
 
-    In place of MODEL, the name of a table that `predict --table` wrote, or TABLE@SNAPSHOT, tells where its rows come
-    from.
+    The name of a TABLE, or TABLE@SNAPSHOT, tells where its rows come from: which files or query, or which version of a
+    model answered.
     """
     with opened() as workspace:
         chain = workspace.why(name, version)

@@ -11,7 +11,7 @@ from tidewheel.workspace.cause import request_event
 from tidewheel.workspace.contracts import Contracts
 from tidewheel.workspace.data import check_name, references_of
 from tidewheel.workspace.engines import find_engine, is_default, resolve_engine
-from tidewheel.workspace.operation import record_operation
+from tidewheel.workspace.operation import Operation, record_operation
 from tidewheel.workspace.snapshot_artifact import snapshot_artifact
 from tidewheel.workspace.stores import Stores
 
@@ -83,10 +83,13 @@ def extract_into(
     arguments = {"table": table, "query": query, "engine": engine or "", "parameters": dict(parameters or {})}
     event = request_event(stores, "extract", arguments)
     with record_operation(stores, "extract", arguments, event) as operation:
+        read: dict[str, int] = {}
         if not is_default(engine):
             assert engine is not None
             operation.inputs["engine"] = resolve_engine(stores.config, engine).artifact
-        with stream_query(stores, query, parameters, engine=engine) as reader:
+        else:
+            read = _record_read(stores, query, operation)
+        with stream_query(stores, query, parameters, engine=engine, snapshots=read) as reader:
             if not stores.tables.exists(table):
                 stores.tables.create(table, reader.schema)
             snapshot = stores.tables.overwrite(table, reader, properties={"tidewheel.run": operation.run.id})
@@ -94,3 +97,14 @@ def extract_into(
         operation.outputs["snapshot"] = snapshot_artifact(snapshot)
         operation.metrics = {"rows": snapshot.row_count}
     return snapshot
+
+
+def _record_read(stores: Stores, query: str, operation: Operation) -> dict[str, int]:
+    """The snapshots that a query reads, on record before it does."""
+    from tidewheel.table_store import tables_in
+
+    found = {name: stores.tables.snapshot(name) for name in sorted(tables_in(query))}
+    for snapshot in found.values():
+        stores.snapshots.put(snapshot)
+    operation.inputs = {name: snapshot_artifact(snapshot) for name, snapshot in found.items()}
+    return {name: snapshot.snapshot_id for name, snapshot in found.items()}

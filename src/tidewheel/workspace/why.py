@@ -38,14 +38,15 @@ class Link(Record, frozen=True, kw_only=True):
 
 
 class WhyChain(Record, frozen=True, kw_only=True):
-    """Why a version is what it is.
+    """Why a version, or rows, are what they are.
 
     Attributes:
-        table: the snapshot of predictions that is explained, as `TABLE@ID`; empty for the version itself.
+        model, version: the version that is explained, or that answered; empty and 0 for rows that no model gave.
+        table: the snapshot that is explained, as `TABLE@ID`; empty for the version itself.
     """
 
-    model: str
-    version: int
+    model: str = ""
+    version: int = 0
     table: str = ""
     links: tuple[Link, ...]
 

@@ -1,11 +1,11 @@
-"""`tidewheel why TABLE`: the chain of facts behind predictions that were made in a batch."""
+"""The chain of facts behind predictions that were made in a batch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tidewheel.core.errors import NotFoundError, TidewheelError
+from tidewheel.core.errors import TidewheelError
 from tidewheel.core.records import Artifact, Execution, ModelVersion, Snapshot
 from tidewheel.workspace.batch_job import JOB, MODEL
 from tidewheel.workspace.batch_prediction import OPERATION
@@ -19,40 +19,22 @@ class _Predictions(NamedTuple):
     version: ModelVersion
 
 
-def why_predictions(stores: Stores, name: str) -> WhyChain:
-    """The chain of a table's newest batch prediction, or with `TABLE@ID` that of a snapshot.
+def why_predictions(stores: Stores, snapshot: Snapshot) -> WhyChain:
+    """The chain of a snapshot that a batch prediction wrote.
 
     Raises:
-        NotFoundError: there is no such model or table, or no batch prediction wrote it.
+        NotFoundError: the version that answered is unknown.
     """
-    found = _find(stores, name)
+    properties = stores.tables.properties(snapshot.table, snapshot.snapshot_id)
+    model, _, version = properties[MODEL].rpartition("/")
+    found = _Predictions(snapshot, properties[JOB], stores.models.get(model, int(version)))
     links = [*_own_links(stores, found), *version_links(stores, found.version)]
-    snapshot = found.snapshot
     return WhyChain(
         model=found.version.model,
         version=found.version.version,
         table=f"{snapshot.table}@{snapshot.snapshot_id}",
         links=tuple(links),
     )
-
-
-def _find(stores: Stores, name: str) -> _Predictions:
-    table, _, number = name.rpartition("@")
-    if not table:
-        table, number = name, ""
-    if not stores.tables.exists(table):
-        raise NotFoundError("model", name, known=[*stores.models.models(), *(one.name for one in stores.tables.list())])
-    if number.isdigit():
-        snapshot: Snapshot | None = stores.tables.snapshot(table, id=int(number))
-    else:
-        snapshot = stores.tables.find_by_property(table, JOB)
-    properties = stores.tables.properties(table, snapshot.snapshot_id) if snapshot else {}
-    if snapshot is None or JOB not in properties:
-        raise NotFoundError(
-            "batch prediction", name, next_step=f"table {table!r} was not written by `tidewheel predict --table`"
-        )
-    model, _, version = properties[MODEL].rpartition("/")
-    return _Predictions(snapshot, properties[JOB], stores.models.get(model, int(version)))
 
 
 def _own_links(stores: Stores, found: _Predictions) -> Iterator[Link]:

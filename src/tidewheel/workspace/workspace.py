@@ -36,7 +36,7 @@ from tidewheel.workspace.running import Running
 from tidewheel.workspace.stores import Stores
 from tidewheel.workspace.views import RunView
 from tidewheel.workspace.why import WhyChain, why
-from tidewheel.workspace.why_predictions import why_predictions
+from tidewheel.workspace.why_table import why_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -487,13 +487,14 @@ class Workspace:
     def why(self, name: str, version: int | None = None) -> WhyChain:
         """The chain of facts behind a model's version, by default the champion.
 
-        The name of a table that a batch prediction wrote, or `TABLE@SNAPSHOT`, gives the chain of its rows.
+        The name of a table, or `TABLE@SNAPSHOT`, gives the chain of its rows: back to the files or queries that they
+        came from, or to the version that answered, where a batch prediction wrote them.
 
         Raises:
-            NotFoundError: there is no such model, version, or table of predictions.
+            NotFoundError: there is no such model, version, table or snapshot.
         """
         if version is None and name not in self.stores.models.models():
-            return why_predictions(self.stores, name)
+            return why_table(self.stores, name)
         return why(self.stores, name, version)
 
     def mirror(self, on_write: Callable[[], None] = lambda: None) -> list[str]:
