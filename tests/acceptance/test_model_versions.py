@@ -10,6 +10,7 @@ from click.testing import CliRunner
 import toy_project
 from tidewheel.cli.app import app
 from tidewheel.workspace.champions import registry
+from tidewheel.workspace.verdicts import verdict_of
 
 
 def test_models_without_a_command_lists_as_it_did(life):
@@ -60,18 +61,23 @@ def test_show_tells_all_that_is_recorded(life):
     assert names["recent.months"] == 1  # by their step: two may call different things alike
     told = life.tell("models", "show", "toy", "1")
     assert "the first" in told
+    lines = [line.split() for line in told.splitlines()]
+    assert lines[lines.index(["recent"]) + 1] == ["months", "1"]
+    assert ["resamples", "50"] in lines[lines.index(["model_validation"]) : lines.index(["recent"])]
     assert details["commit"][:12] in told
     assert "known: 2, 1" in life.tell("models", "show", "toy", "9", code=3)
 
 
 def test_compare_shows_what_differs(life):
-    facts = {
-        (one["kind"], one["name"]): one["values"] for one in life.json("models", "compare", "toy", "1", "2")["facts"]
-    }
-    assert facts["state", "aliases"] == [None, "champion"]
-    assert facts["metric", "roc_auc"] == [0.9, 0.9]
-    assert facts["data", "points"][0] != facts["data", "points"][1]
-    assert facts["code", "commit"][0] == facts["code", "commit"][1]
+    found = life.json("models", "compare", "toy", "1", "2")
+    assert (found["model"], found["versions"]) == ("toy", [1, 2])
+    assert found["state"]["aliases"] == {"values": [None, "champion"], "is_equal": False}
+    assert found["metrics"]["roc_auc"] == {"values": [0.9, 0.9], "is_equal": True}
+    assert not found["data"]["points"]["is_equal"]
+    assert found["code"]["commit"]["is_equal"]
+    compared = life.toy.workspace.models.compare("toy", [1, 2])
+    assert repr(compared).startswith("<comparison of toy v1, v2: ")
+    assert "<th>v2</th>" in compared._repr_html_()
     told = life.tell("models", "compare", "toy", "1", "2")
     assert "points" in told
     assert "roc_auc" not in told
@@ -160,3 +166,20 @@ def test_predict_answers_a_table_into_another_and_why_tells_it(life):
     assert "did you mean 'points'" in life.tell("predict", "toy", "--table", "point", "--to", "x", code=3)
     assert "no batch prediction wrote" in life.tell("predict", "toy", "--table", "points", "--to", "labels", code=5)
     assert "name a JSON file, - for standard input, or --table" in life.tell("predict", "toy", code=2)
+
+
+def test_what_a_version_is_told_by_is_one_line_in_a_notebook(life):
+    workspace = life.toy.workspace
+    verdict = verdict_of(life.toy.stores, "toy", 2)
+    runs = [one.id for one in workspace.runs(limit=2)]
+    told = [workspace.model_card("toy", 1), workspace.why("toy", 1), workspace.compare(*runs), verdict]
+    begins = [
+        "<card of toy v1, ",
+        "<why toy v1: ",
+        f"<comparison of runs {', '.join(runs)}: ",
+        "<verdict against v1: passed",
+    ]
+    for one, begin in zip(told, begins, strict=True):
+        assert repr(one).startswith(begin)
+        assert len(repr(one)) < 160
+        assert "\n" not in repr(one)

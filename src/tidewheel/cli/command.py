@@ -64,10 +64,10 @@ def opened(*, is_for_run: bool = False) -> Iterator[Workspace]:
             from tidewheel.workspace.warm_server import warm_server
 
             server = stack.enter_context(closing(warm_server()))
-        from tidewheel.workspace import open_workspace
+        from tidewheel.workspace.workspace import open_warm
 
         place = click.get_current_context().find_root().params.get("project") or "."
-        yield stack.enter_context(open_workspace(place, server=server))
+        yield stack.enter_context(open_warm(place, server))
 
 
 def tell_error(error: TidewheelError, *, as_json: bool) -> None:

@@ -98,6 +98,8 @@ def show_command(model: str, version: int | None, as_json: bool) -> None:
             print_json(details)
             return
         print_facts(_facts(details))
+        if details.version.parameters:
+            click.echo("\n" + "\n".join(_parameters(details.version.parameters)))
         states = [(one.at, one.from_state, one.to_state, one.reason[:100], one.event_id) for one in details.states]
         click.echo()
         print_table(("at", "from", "to", "reason", "event"), states, empty="no history")
@@ -119,10 +121,10 @@ def compare_command(model: str, versions: tuple[int, ...], shows_all: bool, as_j
     with opened() as workspace:
         comparison = workspace.models.compare(model, versions)
         if as_json:
-            print_json(comparison)
+            print_json(comparison.to_dict())
             return
-        shown = [one for one in comparison.facts if shows_all or one.is_different]
-        rows = [(one.kind, one.name, *one.values) for one in shown]
+        shown = comparison.rows if shows_all else comparison.differences
+        rows = [(one.topic, one.name, *one.values) for one in shown]
         columns = ("about", "what", *(f"v{number}" for number in comparison.versions))
         print_table(columns, [[_short(cell) for cell in row] for row in rows], empty="they differ in nothing")
 
@@ -145,9 +147,29 @@ def _facts(details: VersionDetails) -> dict[str, Any]:
         "verdict": version.verdict_digest,
         "champion then": _number(version.previous_version),
         "snapshots": ", ".join(f"{one.table}@{one.snapshot_id} ({one.row_count:,} rows)" for one in version.snapshots),
-        "parameters": version.parameters,
         "metrics": version.metrics,
     }
+
+
+def _parameters(parameters: Mapping[str, Any]) -> list[str]:
+    """A line for each below the step that it belongs to; the pipeline's own come first.
+
+    Example:
+        >>> print(*_parameters({"train.rounds": 9, "seed": 1, "train.rate": 0.1}), sep="\\n")
+        parameters
+          seed      1
+          train
+            rate    0.1
+            rounds  9
+    """
+    lines, last = ["parameters"], ""
+    width = max((len(name.rpartition(".")[2]) for name in parameters), default=0)
+    for step, _, name, value in sorted((*full.rpartition("."), value) for full, value in parameters.items()):
+        if step != last:
+            lines.append(f"  {step}")
+        last, indent = step, 4 if step else 2
+        lines.append(f"{'':<{indent}}{name:<{width + 4 - indent}}  {_short(value, 100)}")
+    return lines
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -168,6 +190,6 @@ def _number(version: int | None) -> str:
     return "" if version is None else f"v{version}"
 
 
-def _short(value: Any) -> str:
+def _short(value: Any, length: int = 60) -> str:
     text = format_cell(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return text if len(text) <= length else f"{text[: length - 3]}..."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tidewheel.core.clock import utc_now
 from tidewheel.core.errors import NotFoundError
@@ -49,6 +49,20 @@ def promote(
             verdict=verdict_of(stores, model, version),
             is_forced=is_forced,
         )
+
+
+def newest_approved(model: str, versions: Sequence[ModelVersion]) -> int:
+    """The newest of a model's versions that its gate approved.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    approved = [one.version for one in versions if one.state == "approved"]
+    if not approved:
+        newest = max(one.version for one in versions)
+        told = f"`tidewheel models {model}` says why; `tidewheel promote {model} {newest} --force` takes it as it is"
+        raise NotFoundError("approved version of model", model, next_step=told)
+    return max(approved)
 
 
 def chosen_version(stores: Stores, model: str, version: int | None) -> ModelVersion:

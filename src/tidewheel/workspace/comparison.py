@@ -10,7 +10,7 @@ from tidewheel.core.errors import ParameterError
 from tidewheel.core.records import Execution, Run
 from tidewheel.core.records.trial import TrialRow, trials_of
 from tidewheel.workspace.comparison_page import render_body, render_comparison
-from tidewheel.workspace.comparison_row import TOPICS, Row, Topic
+from tidewheel.workspace.comparison_row import RUN_TOPICS, Row, Topic, by_topic, differing
 from tidewheel.workspace.preparation import NO_CHAMPION
 from tidewheel.workspace.stores import Stores
 
@@ -34,18 +34,19 @@ class Comparison:
     @property
     def differences(self) -> tuple[Row, ...]:
         """Only what is not the same in all runs."""
-        return tuple(row for row in self.rows if not row.is_equal)
+        return differing(self.rows)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types: run ids, and for each topic the values by name."""
-        topics: dict[str, Any] = {topic: {} for topic in TOPICS}
-        for row in self.rows:
-            topics[row.topic][row.name] = {"values": list(row.values), "is_equal": row.is_equal}
-        return {"runs": list(self.run_ids), **topics}
+        return {"runs": list(self.run_ids), **by_topic(self.rows, RUN_TOPICS)}
 
     def to_html(self) -> str:
         """A page with plots of the numbers and of the trials, which needs nothing else."""
         return render_comparison(self.run_ids, self.rows, self.trials)
+
+    def __repr__(self) -> str:
+        told = f"{len(self.differences)} of {len(self.rows)} things differ"
+        return f"<comparison of runs {', '.join(self.run_ids)}: {told}>"
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
@@ -65,7 +66,7 @@ def compare(stores: Stores, runs: Sequence[Run]) -> Comparison:
     executions = [stores.executions.list(run.id) for run in runs]
     columns = [_column(run, steps) for run, steps in zip(runs, executions, strict=True)]
     keys = {key for column in columns for key in column}
-    order = {topic: place for place, topic in enumerate(TOPICS)}
+    order = {topic: place for place, topic in enumerate(RUN_TOPICS)}
     rows = [
         Row(topic, name, tuple(column.get((topic, name)) for column in columns))
         for topic, name in sorted(keys, key=lambda key: (order[key[0]], key[1]))

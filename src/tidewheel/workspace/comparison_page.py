@@ -11,15 +11,17 @@ from tidewheel.core.records.trial import TrialRow
 from tidewheel.steps.analysis_charts import rows_of_bars
 from tidewheel.steps.analysis_style import STYLE
 from tidewheel.workspace.cell import format_cell
-from tidewheel.workspace.comparison_row import TOPICS, Row
+from tidewheel.workspace.comparison_row import TOPICS, Row, differing
 
 _TITLES = {
     "run": "Runs",
+    "state": "State",
     "data": "Data",
     "code": "Code",
     "parameters": "Parameters",
     "environment": "Environment",
     "metrics": "Metrics",
+    "package": "Package",
 }
 _COLOURS = {"succeeded": "var(--main)", "pruned": "var(--line)", "failed": "var(--urgent)"}
 _WIDTH, _HEIGHT, _EDGE = 320.0, 120.0, 14.0
@@ -41,23 +43,27 @@ def render_comparison(run_ids: Sequence[str], rows: Sequence[Row], searches: Sea
     )
 
 
-def render_body(run_ids: Sequence[str], rows: Sequence[Row], searches: Searches) -> str:
-    """Its content, also for a notebook."""
-    differences, same = [row for row in rows if not row.is_equal], [row for row in rows if row.is_equal]
+def render_body(names: Sequence[str], rows: Sequence[Row], searches: Searches) -> str:
+    """Its content, also for a notebook.
+
+    Args:
+        names: of what is compared: ids of runs, or versions.
+    """
+    differences, same = differing(rows), [row for row in rows if row.is_equal]
     parts = [f'<p class="note">{len(differences)} of {len(rows)} things differ; the others stand below, folded.</p>']
-    parts += [_table(run_ids, [row for row in differences if row.topic == topic], topic) for topic in TOPICS]
-    parts.append(_plots(run_ids, differences))
+    parts += [_table(names, [row for row in differences if row.topic == topic], topic) for topic in TOPICS]
+    parts.append(_plots(names, differences))
     parts += [_search(run_id, trials) for run_id, trials in searches.items()]
     if same:
-        inside = "".join(_table(run_ids, [row for row in same if row.topic == topic], topic) for topic in TOPICS)
+        inside = "".join(_table(names, [row for row in same if row.topic == topic], topic) for topic in TOPICS)
         parts.append(f"<details><summary>{len(same)} things are the same</summary>{inside}</details>")
     return "".join(parts)
 
 
-def _table(run_ids: Sequence[str], rows: Sequence[Row], topic: str) -> str:
+def _table(names: Sequence[str], rows: Sequence[Row], topic: str) -> str:
     if not rows:
         return ""
-    head = "".join(f"<th>{escape(run_id)}</th>" for run_id in run_ids)
+    head = "".join(f"<th>{escape(name)}</th>" for name in names)
     body = "".join(
         f'<tr class="{"same" if row.is_equal else "differs"}"><td>{escape(row.name)}</td>'
         + "".join(f"<td>{escape(_cell(value))}</td>" for value in row.values)
@@ -67,15 +73,15 @@ def _table(run_ids: Sequence[str], rows: Sequence[Row], topic: str) -> str:
     return f'<h2>{_TITLES[topic]}</h2><div class="scroll"><table><tr><th></th>{head}</tr>{body}</table></div>'
 
 
-def _plots(run_ids: Sequence[str], differences: Sequence[Row]) -> str:
+def _plots(names: Sequence[str], differences: Sequence[Row]) -> str:
     """Bars of each number that differs, in a card of its own, since their scales do."""
     cards = []
     for row in differences:
         numbers = [value for value in row.values if isinstance(value, int | float) and math.isfinite(value)]
         if row.topic == "metrics" and len(numbers) > 1:
             bars = [
-                (run_id, float(value), _cell(value))
-                for run_id, value in zip(run_ids, row.values, strict=True)
+                (name, float(value), _cell(value))
+                for name, value in zip(names, row.values, strict=True)
                 if isinstance(value, int | float) and math.isfinite(value)
             ]
             chart = rows_of_bars(bars, highest=max(abs(one) for one in numbers))

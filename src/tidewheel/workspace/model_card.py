@@ -35,6 +35,10 @@ class ModelCard:
     markdown: Artifact
     html: Artifact
 
+    def __repr__(self) -> str:
+        titles = ", ".join(section.title for section in self.document.sections)
+        return f"<card of {self.version.model} v{self.version.version}, {self.version.state}: {titles}>"
+
     def to_markdown(self) -> str:
         """For a repository or a terminal."""
         return self.document.to_markdown()

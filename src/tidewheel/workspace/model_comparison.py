@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from tidewheel.core.records import ModelVersion, Snapshot
 from tidewheel.core.records.record import Record
 from tidewheel.metadata_store import AliasMove
 from tidewheel.metadata_store.model import ModelStateChange
+from tidewheel.workspace.comparison_page import render_body
+from tidewheel.workspace.comparison_row import VERSION_TOPICS, Row, Topic, by_topic, differing
 from tidewheel.workspace.stores import Stores
-
-FactKind = Literal["state", "metric", "parameter", "data", "code", "environment", "package"]
 
 
 class VersionDetails(Record, frozen=True, kw_only=True):
@@ -35,68 +36,69 @@ class VersionDetails(Record, frozen=True, kw_only=True):
     moves: tuple[AliasMove, ...]
 
 
-class Fact(Record, frozen=True, kw_only=True):
-    """One property of compared versions.
+@dataclass(frozen=True, slots=True)
+class VersionComparison:
+    """What several versions of a model have in common and what not.
 
-    Attributes:
-        kind: what it is about.
-        name: such as a metric's name, or a table's.
-        values: of each version, in their order; None where it has none.
+    Args:
+        model: its name.
+        versions: in the order in which they were named.
+        rows: everything, by topic and name.
     """
-
-    kind: FactKind
-    name: str
-    values: tuple[Any, ...]
-
-    @property
-    def is_different(self) -> bool:
-        """Whether not all versions agree."""
-        return any(value != self.values[0] for value in self.values[1:])
-
-
-class VersionComparison(Record, frozen=True, kw_only=True):
-    """Versions side by side."""
 
     model: str
     versions: tuple[int, ...]
-    facts: tuple[Fact, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def differences(self) -> tuple[Row, ...]:
+        """Only what is not the same in all versions."""
+        return differing(self.rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types: model, versions, and for each topic the values by name."""
+        return {"model": self.model, "versions": list(self.versions), **by_topic(self.rows, VERSION_TOPICS)}
+
+    def __repr__(self) -> str:
+        told = f"{len(self.differences)} of {len(self.rows)} things differ"
+        return f"<comparison of {self.model} {', '.join(f'v{one}' for one in self.versions)}: {told}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return render_body([f"v{number}" for number in self.versions], self.rows, {})
 
 
 def compare(stores: Stores, model: str, details: Sequence[VersionDetails]) -> VersionComparison:
-    """The facts of all versions, in the order of their kinds."""
+    """All that is recorded of each version, in the order of the topics."""
     numbers = tuple(one.version.version for one in details)
-    return VersionComparison(model=model, versions=numbers, facts=tuple(_facts(stores, details)))
+    return VersionComparison(model, numbers, tuple(_rows(stores, details)))
 
 
-def _facts(stores: Stores, details: Sequence[VersionDetails]) -> list[Fact]:
+def _rows(stores: Stores, details: Sequence[VersionDetails]) -> Iterator[Row]:
     versions = [one.version for one in details]
     runs = [stores.runs.find(one.run_id) for one in versions]
-    states: list[tuple[str, list[Any]]] = [
-        ("state", [one.state for one in versions]),
-        ("aliases", [", ".join(one.aliases) or None for one in details]),
-        ("registered", [one.at for one in versions]),
-        ("reason", [one.reason for one in versions]),
-    ]
-    facts = [_fact("state", name, values) for name, values in states]
-    facts += _named("metric", [one.metrics for one in versions])
-    facts += _named("parameter", [one.parameters for one in versions])
-    facts += _named("data", [{one.table: _told(one) for one in version.snapshots} for version in versions])
-    facts.append(_fact("code", "commit", [_commit(one) for one in details]))
-    facts.append(_fact("code", "sources", [run.sources_digest[:16] if run else None for run in runs]))
-    facts.append(_fact("environment", "runtime", [run.runtime_digest[:16] if run else None for run in runs]))
-    facts.append(_fact("package", "digest", [one.package.digest[:16] for one in versions]))
-    facts.append(_fact("package", "bytes", [one.package.size_bytes for one in versions]))
-    facts += _named("package", [dict(one.package.summary) for one in versions])
-    return facts
+    yield _row("state", "state", [one.state for one in versions])
+    yield _row("state", "aliases", [", ".join(one.aliases) or None for one in details])
+    yield _row("state", "registered", [one.at.isoformat() for one in versions])
+    yield _row("state", "reason", [one.reason for one in versions])
+    yield from _named("data", [{one.table: _told(one) for one in version.snapshots} for version in versions])
+    yield _row("code", "commit", [_commit(one) for one in details])
+    yield _row("code", "sources", [run.sources_digest[:16] if run else None for run in runs])
+    yield from _named("parameters", [one.parameters for one in versions])
+    yield _row("environment", "runtime", [run.runtime_digest[:16] if run else None for run in runs])
+    yield from _named("metrics", [one.metrics for one in versions])
+    yield _row("package", "digest", [one.package.digest[:16] for one in versions])
+    yield _row("package", "bytes", [one.package.size_bytes for one in versions])
+    yield from _named("package", [dict(one.package.summary) for one in versions])
 
 
-def _fact(kind: FactKind, name: str, values: Sequence[Any]) -> Fact:
-    return Fact(kind=kind, name=name, values=tuple(values))
+def _row(topic: Topic, name: str, values: Sequence[Any]) -> Row:
+    return Row(topic, name, tuple(values))
 
 
-def _named(kind: FactKind, mappings: Sequence[Mapping[str, Any]]) -> list[Fact]:
-    names = dict.fromkeys(name for one in mappings for name in one)
-    return [_fact(kind, name, [one.get(name) for one in mappings]) for name in sorted(names)]
+def _named(topic: Topic, mappings: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
+    for name in sorted({name for one in mappings for name in one}):
+        yield _row(topic, name, [one.get(name) for one in mappings])
 
 
 def _told(snapshot: Snapshot) -> str:

@@ -42,12 +42,15 @@ class Running:
     Args:
         stores: the workspace's stores.
         project: the project that declares the pipelines.
-        server: one that was brought up already, for the first run.
     """
 
-    def __init__(self, stores: Stores, project: Project, server: ForkServer | None = None) -> None:
+    def __init__(self, stores: Stores, project: Project) -> None:
         self._stores = stores
         self._project = project
+        self._server: ForkServer | None = None
+
+    def fork_first_from(self, server: ForkServer | None) -> None:
+        """Gives the first run a server that was brought up already; later ones bring up their own."""
         self._server = server
 
     def submit(

@@ -50,6 +50,10 @@ class WhyChain(Record, frozen=True, kw_only=True):
     table: str = ""
     links: tuple[Link, ...]
 
+    def __repr__(self) -> str:
+        subject = self.table or f"{self.model} v{self.version}"
+        return f"<why {subject}: {len(self.links)} facts, {'whole' if self.is_whole else 'broken'}>"
+
     @property
     def is_whole(self) -> bool:
         """Whether every fact of the chain was found."""

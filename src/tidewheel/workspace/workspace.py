@@ -13,7 +13,7 @@ from tidewheel.core.config import Config, find_project, read_config
 from tidewheel.core.errors import ConfigError, NotFoundError, TidewheelError
 from tidewheel.core.records import EndpointState, Event, ModelVersion, RunStatus, Signal, Snapshot
 from tidewheel.metadata_store.experiment import read_condition
-from tidewheel.orchestrator import ForkServer, Listener
+from tidewheel.orchestrator import Listener
 from tidewheel.orchestrator.progress import silent
 from tidewheel.pipeline import Plan, release_resolver, set_resolver
 from tidewheel.workspace import answers, champions, data, extraction, maintenance, package_proof, profiles
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from tidewheel.deployment.edge_bundle import EdgeBundle
     from tidewheel.model_package.signing import Envelope
+    from tidewheel.orchestrator import ForkServer
     from tidewheel.statistics import Profile
     from tidewheel.steps.data_analysis import TableAnalysis
     from tidewheel.steps.data_ingestion import IngestResult
@@ -57,7 +58,7 @@ class Workspace:
     Example of use: `tidewheel.open(".").run("1m7y")["train"].outputs["model"].load()`
     """
 
-    def __init__(self, config: Config, server: ForkServer | None = None) -> None:
+    def __init__(self, config: Config) -> None:
         self.config = config
         self.stores = Stores(config)
         self.project = Project(config, self.stores)
@@ -65,7 +66,7 @@ class Workspace:
         self.quarantine = QuarantineDesk(self.stores, self.contracts)
         self.reads = NotebookReads(self.stores, self.project)
         self.models = Models(self.stores, self.project)
-        self._running = Running(self.stores, self.project, server)
+        self._running = Running(self.stores, self.project)
 
     @cached_property
     def features(self) -> Features:
@@ -372,12 +373,7 @@ class Workspace:
             ConflictError: another promotion was first, or its verdict compared it with another champion.
         """
         if version is None:
-            approved = [one.version for one in self.versions(model) if one.state == "approved"]
-            if not approved:
-                newest = max(one.version for one in self.versions(model))
-                told = f"`tidewheel models {model}` says why; `tidewheel promote {model} {newest}` takes it as it is"
-                raise NotFoundError("approved version of model", model, next_step=told)
-            version = max(approved)
+            version = champions.newest_approved(model, self.versions(model))
         champion = self.champion(model)
         if champion is not None and champion.version == version:
             champions.follow(self.stores, model)
@@ -575,11 +571,15 @@ class Workspace:
         return f"<workspace of {self.config.project.name} at {self.folder}>"
 
 
-def open_workspace(path: str | Path = ".", *, server: ForkServer | None = None) -> Workspace:
-    """Opens the workspace of the project at or above `path`; also makes it the one that `table(...)` reads.
+def open_warm(path: str | Path, server: ForkServer | None) -> Workspace:
+    """As `open_workspace`, for a command that has brought up what its run forks from."""
+    workspace = open_workspace(path)
+    workspace._running.fork_first_from(server)
+    return workspace
 
-    Args:
-        server: one that was brought up already, for the first run.
+
+def open_workspace(path: str | Path = ".") -> Workspace:
+    """Opens the workspace of the project at or above `path`; also makes it the one that `table(...)` reads.
 
     Raises:
         ConfigError: there is no project, or its configuration is not valid.
@@ -592,6 +592,6 @@ def open_workspace(path: str | Path = ".", *, server: ForkServer | None = None) 
             where=str(Path(path).resolve()),
             next_step="run `tidewheel init` in a project, or `tidewheel new NAME`",
         )
-    workspace = Workspace(read_config(root), server)
+    workspace = Workspace(read_config(root))
     set_resolver(workspace.reads)
     return workspace

@@ -67,6 +67,19 @@ class Verdict(Record, frozen=True, kw_only=True):
     criteria: dict[str, Any] = {}
     training: TrainingRows | None = None
 
+    def __repr__(self) -> str:
+        """What a notebook shows.
+
+        Example:
+            >>> Verdict(candidate_digest="", champion_version=3, checks=(Check(name="test rows", passed=True),))
+            <verdict against v3: passed, 1 of 1 checks>
+        """
+        compared = "without a champion" if self.champion_version is None else f"against v{self.champion_version}"
+        failed = [check.name for check in self.checks if not check.passed]
+        met = f"{len(self.checks) - len(failed)} of {len(self.checks)} checks"
+        outcome = "passed" if self.passed else "failed"
+        return f"<verdict {compared}: {outcome}, {met}{'; not: ' if failed else ''}{', '.join(failed)}>"
+
     @property
     def passed(self) -> bool:
         """True when every check passed and there was at least one."""
