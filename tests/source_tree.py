@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 
 PACKAGE = "tidewheel"
@@ -64,11 +65,23 @@ class Tree:
                 yield Import(literal, node.lineno)
 
     def _is_module(self, name: str) -> bool:
-        return name in self.modules or any(known.startswith(name + ".") for known in self.modules)
+        return name in self.modules or name in self._folders
+
+    @cached_property
+    def _folders(self) -> set[str]:
+        """The dotted names above those of modules."""
+        parts = [name.split(".") for name in self.modules]
+        return {".".join(part[:length]) for part in parts for length in range(1, len(part))}
 
 
-def read_tree(folder: Path = SOURCE) -> Tree:
-    """Parse every Python file below a package's folder, whose name stands for the package."""
+@cache
+def read_tree() -> Tree:
+    """This package, parsed once for all rules."""
+    return _parse(SOURCE)
+
+
+def _parse(folder: Path) -> Tree:
+    """Every Python file below a package's folder, whose name stands for the package."""
     modules = {}
     for file in sorted(folder.rglob("*.py")):
         path = file.relative_to(folder)
@@ -85,7 +98,7 @@ def write_tree(folder: Path, files: dict[str, str]) -> Tree:
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
-    return read_tree(folder)
+    return _parse(folder)
 
 
 def _absolute(module: Module, node: ast.ImportFrom) -> str:

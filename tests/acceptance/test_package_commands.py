@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from node import in_node
 from tidewheel.model_package import Package
 from tidewheel.model_package.archive import read_archive, write_archive
 
@@ -115,5 +115,5 @@ def test_export_writes_a_folder_that_answers(life, tmp_path):
     written = life.json("export", "toy", "--version", "1", "--to", "edge", str(tmp_path / "edge"))
     assert written["files"]["model.onnx"] > 0
     assert json.loads((tmp_path / "edge" / "signature.json").read_text())["inputs"]
-    done = subprocess.run(["node", "check.mjs"], cwd=tmp_path / "edge", capture_output=True, text=True, timeout=100)
+    done = in_node(tmp_path / "edge")
     assert done.stdout.strip() == "the examples have the expected answers", done.stderr

@@ -63,13 +63,13 @@ def tell(line: str, folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def late(shell):
-    """The README's own project after its commands, and what they said; the first two and what is piped by the shell."""
+    """The README's own project after its commands, and what they said; the first and what is piped by the shell."""
     (_, begin), (_, code), (_, commands) = BLOCK.findall(section("A project of your own"))
     shell(begin)
     folder = shell.home / "late"
     (folder / "late.py").write_text(code)
     lines = commands.splitlines()
-    is_typed = {line: line in lines[:2] or "|" in line for line in lines}
+    is_typed = {line: line == lines[0] or "|" in line for line in lines}
     return folder, {line: shell(line, folder) if is_typed[line] else tell(line, folder) for line in lines}
 
 

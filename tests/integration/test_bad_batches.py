@@ -273,11 +273,12 @@ def test_bad_batches_leave_no_bad_row_for_any_reader(place):
     check_whole(place, published + 12, quarantined)
 
 
-def test_bad_batches_of_parquet_leave_no_bad_row_for_any_reader(place):
-    """Every fault twice; types that hold no exact value of the column's stop, and NaN is a missing value."""
-    readers = Readers(place.folder, 1)
+@pytest.mark.parametrize("times", [1, pytest.param(3, marks=pytest.mark.slow)])
+def test_bad_batches_of_parquet_leave_no_bad_row_for_any_reader(place, times):
+    """Every fault; types that hold no exact value of the column's stop, and NaN is a missing value."""
+    readers = Readers(place.folder)
     published, quarantined, stopped = run_batches(
-        place, 2, 2 * len(PARQUET_FAULTS), 1_000, PARQUET_FAULTS, ("parquet", to_parquet)
+        place, 2, times * len(PARQUET_FAULTS), 1_000, PARQUET_FAULTS, ("parquet", to_parquet)
     )
     assert readers.stop() > 5
     assert min(published, quarantined, stopped) > 0

@@ -27,6 +27,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from node import in_node
 from tidewheel.artifact_store import LocalArtifactStore
 from tidewheel.core.config import ServingConfig
 from tidewheel.core.errors import ConversionError, DeploymentError, ParameterError, StorageError
@@ -91,14 +92,9 @@ def columns() -> dict[str, list]:
     return columns_of(make_rows(ROWS, 2).replace({"carrier": {"B6": "no such"}}))
 
 
-def in_node(bundle: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    node = shutil.which("node") or pytest.skip("node is not installed")
-    return subprocess.run([node, "check.mjs", *arguments], cwd=bundle, capture_output=True, text=True, timeout=100)
-
-
 def test_node_gives_the_answers_of_the_package(bundle, package, columns, tmp_path):
     (tmp_path / "rows.json").write_text(json.dumps(columns))
-    done = in_node(bundle, str(tmp_path / "rows.json"))
+    done = in_node(bundle, str(tmp_path / "rows.json"), is_quick=False)
     assert done.returncode == 0, done.stderr
     answers = json.loads(done.stdout)
     assert len(answers["label"]) == ROWS

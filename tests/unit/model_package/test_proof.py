@@ -17,8 +17,6 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 from sklearn.linear_model import LogisticRegression
 
 from tidewheel.core.errors import ParameterError, UnreadableFileError
@@ -47,6 +45,10 @@ def package() -> Package:
 def test_the_bill_is_valid_and_names_files_and_libraries(runtime, package):
     if runtime == "sklearn":
         package = package_model(LogisticRegression().fit(X, np.arange(60) // 30), X, converters=())
+    # Imported here: its grammars take two seconds, which every process that collects tests would pay.
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(package.bill.decode()) is None
     bill = json.loads(package.bill)
     scopes = {one["name"]: one["scope"] for one in bill["components"] if one["type"] == "library"}
