@@ -108,6 +108,8 @@ def test_a_version_is_pinned_set_aside_and_deleted_and_why_still_tells_it(life, 
     assert life.json("models", "state", spare, "1", "retired", "--reason", "faulty rows")["state"] == "retired"
     assert "cannot become approved" in life.tell("models", "state", spare, "1", "approved", "--reason", "x", code=5)
     assert "v1 is deleted" in life.tell("models", "delete", spare, "1", "--reason", "a year old")
+    assert "it holds nothing" in life.tell("models", "untag", spare, "1")
+    assert "is approved, and what it was made from stays" in life.tell("models", "untag", spare, "2", code=5)
     assert [one["version"] for one in life.json("models", spare)["versions"]] == [2]
     assert [one["version"] for one in life.json("models", "list", spare, "--state", "deleted")["versions"]] == [1]
     why = life.json("why", spare, "--version", "1")

@@ -10,6 +10,7 @@ import pytest
 
 from small_project import SmallProject
 from tidewheel.core.clock import utc_now
+from tidewheel.core.errors import ProtectedError
 from tidewheel.workspace.held_snapshots import snapshots_of_versions
 from tidewheel.workspace.maintenance import maintain
 
@@ -146,12 +147,25 @@ def test_everything_that_a_version_was_made_from_outlives_maintenance_and_makes_
             }
         assert [one.version for one in stores.models.list("warmth")] == [1]
 
-        for table in KINDS:
-            for tag in stores.tables.tags(table):
+        tags = {table: stores.tables.tags(table) for table in KINDS}
+        for table, named in tags.items():
+            for tag in named:
                 stores.tables.untag(table, tag)
         maintain(stores)
         assert held <= kept(stores)
+        for table, named in tags.items():
+            for tag, number in named.items():
+                stores.tables.tag(table, number, tag)
+        with pytest.raises(ProtectedError, match="stays with it"):
+            workspace.models.untag("warmth", 1)
         workspace.models.delete("warmth", 1, reason="not needed")
         lose_pins(stores)
+        maintain(stores)
+        assert held <= kept(stores)  # by its tags
+        stores.tables.tag("tests", stores.tables.snapshot("tests").snapshot_id, "warmth-v12")  # of another version
+        assert workspace.models.untag("warmth", 1) == sorted(f"{table}@{number}" for table, number in held)
+        assert workspace.models.untag("warmth", 1) == []
+        assert len(workspace.runs(pipeline="untag")) == 1
+        assert list(stores.tables.tags("tests")) == ["warmth-v12"]
         maintain(stores)
         assert not held & kept(stores)

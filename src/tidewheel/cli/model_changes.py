@@ -55,3 +55,21 @@ def delete_command(model: str, version: int, reason: str, as_json: bool) -> None
     with opened() as workspace:
         deleted = workspace.models.delete(model, version, reason=reason)
         print_json(deleted) if as_json else click.echo(f"{model} v{version} is deleted; its record stays")
+
+
+@command("untag", example="tidewheel models untag flight-delay 1")
+@click.argument("model")
+@click.argument("version", type=int)
+@click.option("--reason", default="on request", show_default=True, help="Why, for the record.")
+def untag_command(model: str, version: int, reason: str, as_json: bool) -> None:
+    """Let go of the snapshots that the deleted VERSION of MODEL was made from.
+
+    Its tags hold them for good. Without the tags `tidewheel tables maintain` forgets those that are old and that
+    nothing else holds, and the version cannot be made again from them.
+    """
+    with opened() as workspace:
+        snapshots = workspace.models.untag(model, version, reason=reason)
+        if as_json:
+            print_json({"model": model, "version": version, "snapshots": snapshots})
+        else:
+            click.echo(f"{model} v{version} holds {', '.join(snapshots)} no more" if snapshots else "it holds nothing")

@@ -20,6 +20,7 @@ COMMANDS = {
     "sign": "package_proof",
     "verify": "package_proof",
     "delete": "model_changes",
+    "untag": "model_changes",
 }
 """The modules of the commands of `tidewheel models`, each imported when it is called."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from tidewheel.core.errors import NotFoundError
@@ -46,13 +47,24 @@ def tag_snapshots(stores: Stores, version: ModelVersion, executions: Iterable[Ex
         NotFoundError: a snapshot of a new version is gone.
         ConflictError: somebody gave a tag of this name to another snapshot.
     """
-    name = f"{version.model}-v{version.version}"
+    name = _tag_name(version)
     newest = {one.table: one.snapshot_id for one in sorted(version.snapshots, key=lambda one: one.committed_at)}
     for table, number in newest.items():
         _tag(stores, (table, number), name, is_new=is_new)
     trained = {(one.table, one.snapshot_id) for one in version.snapshots}
     for table, number in sorted((trained | snapshots_read(executions)) - set(newest.items())):
         _tag(stores, (table, number), f"{name}-{number}", is_new=is_new)
+
+
+def tags_of(stores: Stores, version: ModelVersion) -> dict[tuple[str, str], int]:
+    """The tags that hold what a version rests on: snapshots by table and tag."""
+    ours = re.compile(rf"{re.escape(_tag_name(version))}(-\d+)?")
+    return {
+        (one.name, tag): snapshot_id
+        for one in stores.tables.list()
+        for tag, snapshot_id in stores.tables.tags(one.name).items()
+        if ours.fullmatch(tag)
+    }
 
 
 def snapshots_of_versions(stores: Stores) -> set[Address]:
@@ -66,6 +78,10 @@ def snapshots_of_versions(stores: Stores) -> set[Address]:
     for run_id in {version.run_id for version in versions}:
         held |= snapshots_read(stores.executions.list(run_id))
     return held
+
+
+def _tag_name(version: ModelVersion) -> str:
+    return f"{version.model}-v{version.version}"
 
 
 def _tag(stores: Stores, address: Address, tag: str, *, is_new: bool) -> None:

@@ -6,14 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from tidewheel.core.errors import NotFoundError, ParameterError, TidewheelError
+from tidewheel.core.errors import NotFoundError, ParameterError, ProtectedError, TidewheelError
 from tidewheel.core.records import Event, ModelState, ModelVersion
 from tidewheel.model_registry.search import MetricCondition, VersionFilter, sorted_by_metric
 from tidewheel.workspace.cause import request_event
 from tidewheel.workspace.champions import chosen_version, registry
+from tidewheel.workspace.held_snapshots import tags_of
 from tidewheel.workspace.model_comparison import VersionComparison, VersionDetails, compare
 from tidewheel.workspace.operation import Operation, record_operation
 from tidewheel.workspace.project import Project
+from tidewheel.workspace.snapshot_artifact import snapshot_artifact
 from tidewheel.workspace.stores import Stores
 
 
@@ -164,6 +166,32 @@ class Models:
             )
             operation.inputs["package"] = deleted.package
         return deleted
+
+    def untag(self, model: str, version: int, *, reason: str = "on request") -> list[str]:
+        """Lets go of the snapshots that a deleted version was made from, which may then expire; `TABLE@ID` of each.
+
+        A run that makes the same package again brings the version and its tags back, while the snapshots are there.
+
+        Raises:
+            ProtectedError: the version is not deleted; nothing was changed.
+            NotFoundError: there is no such version.
+        """
+        found = self._stores.models.get(model, version)
+        if found.state != "deleted":
+            raise ProtectedError(
+                f"{model} v{version} is {found.state}, and what it was made from stays with it",
+                next_step=f"delete it first: `tidewheel models delete {model} {version} --reason ...`",
+            )
+        tags = tags_of(self._stores, found)
+        if tags:
+            parameters = {"model": model, "version": version, "reason": reason}
+            with self._recorded("untag", parameters) as (_, operation):
+                addresses = dict.fromkeys((table, number) for (table, _), number in tags.items())
+                snapshots = [self._stores.tables.snapshot(table, id=number) for table, number in addresses]
+                operation.inputs = {f"{one.table}@{one.snapshot_id}": snapshot_artifact(one) for one in snapshots}
+                for table, tag in tags:
+                    self._stores.tables.untag(table, tag)
+        return sorted({f"{table}@{number}" for (table, _), number in tags.items()})
 
     @contextmanager
     def _recorded(self, name: str, parameters: Mapping[str, Any]) -> Iterator[tuple[Event, Operation]]:
