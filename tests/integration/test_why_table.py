@@ -18,10 +18,6 @@ def project(tmp_path):
     return project
 
 
-def told(chain):
-    return [(link.noun, link.text) for link in chain.links if link.noun in ("file", "snapshots") or link.depth == 0]
-
-
 def test_why_of_ingested_rows_names_their_files_and_of_extracted_ones_what_was_read(project):
     with project.open() as workspace:
         first = workspace.ingest("points", [project.folder / "part-1.csv"])
@@ -34,7 +30,7 @@ def test_why_of_ingested_rows_names_their_files_and_of_extracted_ones_what_was_r
         ]
         assert chain.links[1].ref == workspace.runs(pipeline="ingest")[0].id
         assert chain.links[2].text == "2 rows of part-2.csv"
-        assert chain.links[-1].text == "1 row of 1 file were ingested before"
+        assert chain.links[-1].text == "ingested before: 1 row of 1 file"
         assert workspace.why(f"points@{first.snapshot.snapshot_id}").links[2].text == "1 row of part-1.csv"
 
         half = workspace.extract("half", "select * from points limit 1")
@@ -49,7 +45,7 @@ def test_why_of_ingested_rows_names_their_files_and_of_extracted_ones_what_was_r
         assert chain.is_whole
         assert chain.links[1].text.startswith("compact succeeded")
         assert [one.ref for one in chain.links if one.text == "was read"] == [f"points@{second.snapshot.snapshot_id}"]
-        assert chain.links[-1].text == "3 rows of 2 files were ingested before"
+        assert chain.links[-1].text == "ingested before: 3 rows of 2 files"
         with pytest.raises(NotFoundError, match="snapshot"):
             workspace.why(f"points@{half.snapshot_id}")
 

@@ -127,11 +127,10 @@ class Models:
         """
         parameters = {"model": model, "version": version, "state": state, "reason": reason}
         with self._recorded("set state", parameters) as (event, operation):
-            changed = registry(self._stores).set_state(
+            operation.inputs["package"] = self._stores.models.get(model, version).package
+            return registry(self._stores).set_state(
                 model, version, state, event_id=event.id, reason=reason, at=self._stores.clock.now()
             )
-            operation.inputs["package"] = changed.package
-        return changed
 
     def point(self, model: str, alias: str, version: int | None, *, reason: str = "on request") -> None:
         """Points an alias to a version, which is then not deleted; with None removes it.
@@ -158,14 +157,13 @@ class Models:
             ProtectedError: it is the champion, deployed, or an alias points to it; nothing was changed.
             NotFoundError: there is no such version.
         """
-        self._stores.models.get(model, version)
+        package = self._stores.models.get(model, version).package
         parameters = {"model": model, "version": version, "reason": reason}
         with self._recorded("delete", parameters) as (event, operation):
-            deleted = registry(self._stores).delete(
+            operation.inputs["package"] = package
+            return registry(self._stores).delete(
                 model, version, event_id=event.id, reason=reason, at=self._stores.clock.now()
             )
-            operation.inputs["package"] = deleted.package
-        return deleted
 
     def untag(self, model: str, version: int, *, reason: str = "on request") -> list[str]:
         """Lets go of the snapshots that a deleted version was made from, which may then expire; `TABLE@ID` of each.

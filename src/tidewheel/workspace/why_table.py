@@ -85,5 +85,5 @@ def _before(table: str, earlier: Sequence[Mapping[str, str]]) -> Iterator[Link]:
     files = [value for properties in earlier for key, value in properties.items() if key.startswith(FILE)]
     if files:
         rows = sum(int(value.partition(" ")[0]) for value in files)
-        text = f"{counted(rows)} of {counted(len(files), 'file')} were ingested before"
+        text = f"ingested before: {counted(rows)} of {counted(len(files), 'file')}"
         yield Link(noun="snapshots", ref=table, text=text, command=f"tidewheel tables {table}")
