@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 
-def wait_until(condition: Callable[[], object], timeout_s: float = 60.0) -> None:
+def wait_until(condition: Callable[[], object], timeout_s: float = 120.0) -> None:
     """Returns once the condition holds; fails the test when it does not in time."""
     until = time.monotonic() + timeout_s
     while not condition():
@@ -19,9 +19,13 @@ def wait_until(condition: Callable[[], object], timeout_s: float = 60.0) -> None
 
 
 def is_running(pid: int) -> bool:
-    """Whether the process does anything any more; one that only waits to be reaped does not."""
+    """Whether the process does or holds anything any more; one that only waits to be reaped does not.
+
+    Its files and locks are held until its last thread is gone, which may be later than its first one.
+    """
     try:
-        return psutil.Process(pid).status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+        process = psutil.Process(pid)
+        return process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD) or process.num_threads() > 1
     except psutil.NoSuchProcess:
         return False
 
@@ -40,9 +44,9 @@ def processes_in(folder: Path) -> list[str]:
         try:
             with process.oneshot():
                 places = [process.cwd(), *process.cmdline(), *process.environ().values()]
-                is_over = process.status() == psutil.STATUS_ZOMBIE
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
+                said = f"{process.pid} {' '.join(process.cmdline()[:4])}"
+        except (psutil.NoSuchProcess, psutil.AccessDenied):  # it ended while it was looked at
             continue
-        if not is_over and any(str(folder) in place for place in places):
-            found.append(f"{process.pid} {' '.join(process.cmdline()[:4])}")
+        if any(str(folder) in place for place in places) and is_running(process.pid):
+            found.append(said)
     return found

@@ -155,7 +155,7 @@ class SmallProject:
     def tidewheel_alone(self, *arguments: str, code: int = 0, **options: Any) -> str:
         """As `tidewheel`, in a process of its own."""
         process = self.start(*arguments, **options)
-        said = process.communicate(timeout=100)[0]
+        said = process.communicate(timeout=200)[0]
         assert process.returncode == code, said
         assert "Traceback (most recent call last)" not in said or code == 1, said
         return said

@@ -80,7 +80,7 @@ def tidewheel_alone(project: Path, *arguments: str, code: int = 0) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=200,
     )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr

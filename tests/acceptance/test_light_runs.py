@@ -42,7 +42,7 @@ def imported_by(project: Path, *arguments: str) -> set[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=200,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     logs = "".join(path.read_text() for path in project.rglob("log.txt"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import random
@@ -10,6 +11,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import numpy as np
@@ -18,11 +20,12 @@ import pytest
 from lightgbm import LGBMClassifier
 
 from local_endpoint import deployment, local_endpoint
+from processes import is_running, wait_until
 from tidewheel.artifact_store import LocalArtifactStore
 from tidewheel.core.config import ServingConfig
 from tidewheel.core.errors import ConflictError, DeploymentError, SchemaMismatchError, StorageError
 from tidewheel.core.records import Prediction
-from tidewheel.deployment import LocalDeployment
+from tidewheel.deployment import LocalDeployment, local
 from tidewheel.model_package import package_model
 from tidewheel.prediction_log.segments import closed_segments, recover
 from tidewheel.prediction_service.client import InferenceClient
@@ -153,14 +156,10 @@ def test_a_package_that_fails_in_a_way_nobody_thought_of_is_told_in_the_state_an
     assert (after.status, after.version, after.pid, after.message) == ("ready", 2, before.pid, "")
 
 
-def has_ended(place) -> bool:
-    """True once the kernel let go of the lock of a killed server; its sockets close a moment before."""
-    until = time.monotonic() + 10
-    while time.monotonic() < until:
-        if place.state("model").status == "dead":
-            return True
-        time.sleep(0.005)
-    return False
+def wait_for_death(place, pid: int) -> None:
+    """Until the kernel has let go of all that a killed server had: of the endpoint's lock first, of the log's later."""
+    wait_until(lambda: not is_running(pid))
+    assert place.state("model").status == "dead"
 
 
 @pytest.mark.parametrize("kills", [6, pytest.param(20, marks=[pytest.mark.slow, pytest.mark.timeout(300)])])
@@ -175,7 +174,7 @@ def test_after_kills_the_log_holds_what_was_answered_and_nothing_else(place, tmp
             os.kill(state.pid, signal.SIGKILL)
             with pytest.raises(DeploymentError):
                 client.predict("model", ROW, prediction_ids=["after"])
-        assert has_ended(place)
+        wait_for_death(place, state.pid)
         assert sorted(row.id for row in logged(tmp_path)) == sorted(answered)
     assert place.reconcile(deployment(place, 1)).url == state.url
 
@@ -218,7 +217,7 @@ def test_a_repeated_id_gets_the_recorded_answer_and_is_in_the_log_once(place, pa
         fresh = client.predict("model", ROW, prediction_ids=["c"])
         assert fresh["probability"] == packages[1].open().predict(ROW)["probability"].tolist()
         os.kill(state.pid, signal.SIGKILL)
-    assert has_ended(place)
+    wait_for_death(place, state.pid)
     state = place.reconcile(deployment(place, 1))
     for path in closed_segments(tmp_path / "prediction_log"):
         path.rename(tmp_path / path.name)  # moved into the table
@@ -272,7 +271,7 @@ def test_a_damaged_index_of_answers_is_told_and_nothing_is_answered(place, tmp_p
 
 def test_an_endpoint_that_is_only_starting_is_taken_down_and_nobody_else(place, tmp_path, monkeypatch):
     """Its process says its number late; until then there is nobody to signal."""
-    monkeypatch.setattr(place, "_await", lambda *_: place.state("model"))
+    monkeypatch.setattr(place, "_await", lambda *_, **__: place.state("model"))
     state = place.reconcile(deployment(place, 1))
     assert state.status in ("starting", "dead", "ready")
     place.close_segments("model")
@@ -286,3 +285,25 @@ def test_an_old_failure_does_not_count_for_a_new_start(place, tmp_path):
     place.take_down("model")
     (tmp_path / "endpoints" / "model" / "failed").write_text("an earlier failure")
     assert place.reconcile(deployment(place, 1)).status == "ready"
+
+
+def test_a_server_that_is_still_starting_serves_what_was_desired_last(place, tmp_path, monkeypatch):
+    """It has read the first version, whose deployment was cut short, and has not said that it serves it."""
+    with monkeypatch.context() as patch:
+        patch.setattr(place, "_await", lambda *_, **__: place.state("model"))
+        place.reconcile(deployment(place, 1))
+    folder = tmp_path / "endpoints" / "model"
+    wait_until(lambda: local._is_locked(folder / "server.lock"))  # taken a moment before what is desired is read
+    time.sleep(0.02)  # so that it has read it; if it has not, it reads the second version at once
+    assert place.reconcile(deployment(place, 2)).version == 2
+
+
+def test_a_server_that_ends_before_it_saw_what_is_desired_is_followed_by_another(place, tmp_path):
+    folder = tmp_path / "endpoints" / "model"
+    folder.mkdir(parents=True)
+    with (folder / "server.lock").open("ab") as lock, ThreadPoolExecutor() as pool:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # as one does that answers its last requests
+        coming = pool.submit(place.reconcile, deployment(place, 1))
+        wait_until((folder / "desired.json").exists)
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        assert coming.result().status == "ready"

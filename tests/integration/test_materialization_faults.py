@@ -98,7 +98,7 @@ def test_killed_at_any_moment_a_rerun_finishes_and_readers_never_see_a_half(tmp_
         assert values(store) in (before, after)
     assert killed
     with start(store, new) as last:
-        assert last.wait(timeout=60) == 0
+        assert last.wait(timeout=200) == 0
     assert values(store) == after
     assert rows(store) == rows(clean)
 
@@ -108,5 +108,5 @@ def test_several_processes_at_once_give_what_one_gives(tmp_path, reference, star
     materialize(clean, view("x"), reference)
     with ExitStack() as stack:
         children = [stack.enter_context(start(store, view("x"))) for _ in range(3)]
-        assert [child.wait(timeout=60) for child in children] == [0, 0, 0]
+        assert [child.wait(timeout=200) for child in children] == [0, 0, 0]
     assert rows(store) == rows(clean)

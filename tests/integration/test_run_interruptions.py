@@ -14,7 +14,12 @@ import sys
 import pytest
 
 from processes import wait_until
+from run_record import run_record
 from small_project import SMALL, SmallProject, expected_totals, totals_of
+from tidewheel.core.identifier import new_id
+from tidewheel.orchestrator import is_alive
+from tidewheel.orchestrator.run_lock import RunLock
+from tidewheel.workspace import running
 
 SOURCE = (
     SMALL
@@ -67,7 +72,7 @@ def start_gated(project, pipeline="gated", *arguments):
 
 
 def end_of(process) -> tuple[int, str]:
-    said = process.communicate(timeout=60)[0]
+    said = process.communicate(timeout=200)[0]
     return process.returncode, said
 
 
@@ -130,6 +135,25 @@ def test_cancelling_a_run_whose_orchestrator_was_killed_records_that(project):
     process.kill()
     end_of(process)
     assert "is interrupted" in project.tidewheel("cancel", "latest")
+
+
+def test_cancelling_a_run_that_ends_by_itself_at_that_moment_tells_how_it_ended(project, monkeypatch):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    with project.open() as workspace, contextlib.ExitStack() as orchestrator:
+        runs = workspace.stores.runs
+        run = runs.create(run_record(id=new_id(), orchestrator_pid=gone.pid))
+        orchestrator.enter_context(RunLock(project.workspace_folder / "runs" / run.id))
+
+        def look_and_miss_the_end(folder) -> bool:
+            was_alive = is_alive(folder)
+            if was_alive:
+                runs.complete(run.id, "succeeded", "", run.at)
+                orchestrator.close()
+            return was_alive
+
+        monkeypatch.setattr(running, "is_alive", look_and_miss_the_end)
+        assert workspace.cancel(run.id).status == "succeeded"
 
 
 def test_a_run_that_goes_on_is_not_resumed(project):

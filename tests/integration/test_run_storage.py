@@ -138,7 +138,7 @@ def test_a_disk_that_is_full_for_an_output_is_told_with_its_place_and_resume_wor
 def test_a_disk_that_is_full_for_a_log_is_told_by_the_step_or_by_the_record(disk, on_disk):
     disk.leave_free(6_000_000)
     process = on_disk.start("run", "printing")
-    said = process.communicate(timeout=100)[0]
+    said = process.communicate(timeout=200)[0]
     assert (process.returncode, "No space left on device" in said) == (1, True) or (
         process.returncode,
         "the disk is full" in said,
@@ -150,7 +150,7 @@ def test_a_disk_that_is_full_for_a_log_is_told_by_the_step_or_by_the_record(disk
 
 def test_a_disk_that_a_step_fills_to_the_last_byte_is_told_and_the_run_resumes(disk, on_disk):
     process = on_disk.start("run", "filling", "--ballast", str(disk.ballast))
-    said = process.communicate(timeout=100)[0]
+    said = process.communicate(timeout=200)[0]
     assert process.returncode in (1, 6), said
     assert "Traceback" not in said
     assert str(on_disk.workspace_folder) in said
@@ -167,7 +167,7 @@ def test_a_disk_that_is_full_before_the_run_is_told_and_leaves_nothing_broken(di
     on_disk.tidewheel("run", "counting", "--start", "1")
     disk.leave_free(free)
     process = on_disk.start("run", "counting", "--start", "2")
-    said = process.communicate(timeout=100)[0]
+    said = process.communicate(timeout=200)[0]
     assert process.returncode in (1, 6), said
     assert "Traceback" not in said
     assert str(on_disk.workspace_folder) in said

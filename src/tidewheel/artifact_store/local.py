@@ -108,8 +108,7 @@ class LocalArtifactStore:
         try:
             self.verify(artifact)
         except ArtifactCorruptError:
-            self.quarantine(artifact)
-            return False
+            return self._set_aside(artifact)
         except ArtifactMissingError:
             return False
         return True
@@ -202,6 +201,30 @@ class LocalArtifactStore:
                 older one that its writer still holds open stays, too.
         """
         return sum(_discard(path, time.time() - older_than_s) for path in self.root.glob("tmp/*"))
+
+    def _set_aside(self, artifact: Artifact) -> bool:
+        """Moves an altered file aside, unless it is right by now; whether it is.
+
+        Of several processes that found it altered at once one moves it. Without their turns a second one would move
+        what the first has written anew.
+        """
+        with self._opened_lock() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                self.verify(artifact)
+            except ArtifactCorruptError:
+                self.quarantine(artifact)
+                return False
+            except ArtifactMissingError:
+                return False
+        return True
+
+    def _opened_lock(self) -> BinaryIO:
+        path = self.root / "quarantine.lock"
+        try:
+            return path.open("ab")
+        except OSError as error:
+            raise storage_error("an altered artifact cannot be moved aside", error, path) from error
 
     def _write(self, encode: Callable[[BinaryIO], dict[str, Any]], codec: str, type_name: str) -> Artifact:
         with self._temporary() as temporary:

@@ -27,7 +27,7 @@ from tidewheel.core.records.endpoint import OUTLIERS, features_digest
 from tidewheel.core.whole_file import write_whole
 from tidewheel.feature_store import online_schema
 
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 120.0
 _POLL_S = 0.02
 
 
@@ -72,11 +72,8 @@ class LocalDeployment:
             spec = self._spec(desired, before)
             told = _stamp(folder / "state.json")
             write_whole(folder / "desired.json", spec.to_json())
-            if not _is_locked(folder / "server.lock"):
-                for name in ("state.json", "failed", OUTLIERS):
-                    (folder / name).unlink(missing_ok=True)
-                self._start(folder)
-            return self._await(desired, folder, told)
+            is_new = self._start_if_dead(folder)
+            return self._await(desired, folder, told, is_new=is_new)
 
     def take_down(self, endpoint: str) -> None:
         """Ends an endpoint's server after its requests, and forgets the endpoint; calling it again does nothing."""
@@ -168,6 +165,15 @@ class LocalDeployment:
             online_path=str(self._folder.parent / online_schema.FILE),
         )
 
+    def _start_if_dead(self, folder: Path) -> bool:
+        """Whether no server lives, so that a new one was started."""
+        if _is_locked(folder / "server.lock"):
+            return False
+        for name in ("state.json", "failed", OUTLIERS):
+            (folder / name).unlink(missing_ok=True)
+        self._start(folder)
+        return True
+
     def _start(self, folder: Path) -> None:
         with (folder / "server.log").open("ab") as log:
             # The shell ends at once, so that the server belongs to no process here and leaves no zombie behind.
@@ -181,8 +187,13 @@ class LocalDeployment:
                 cwd=folder,
             )
 
-    def _await(self, desired: Deployment, folder: Path, told: tuple[int, int]) -> EndpointState:
-        """Waits for the server's word on what is desired; `told` is the stamp of what it had said before."""
+    def _await(self, desired: Deployment, folder: Path, told: tuple[int, int], *, is_new: bool) -> EndpointState:
+        """Waits for the server's word on what is desired.
+
+        Args:
+            told: the stamp of what it had said before.
+            is_new: whether it was just started; an older one may end before it has looked at what is desired.
+        """
         wanted = (desired.package_digest, features_digest(desired.features))
 
         def settled() -> EndpointState | None:
@@ -205,6 +216,7 @@ class LocalDeployment:
                 message = (folder / "failed").read_text()
                 (folder / "failed").unlink()
                 raise DeploymentError(message, where=str(folder / "server.log"))
+            is_new = is_new or self._start_if_dead(folder)
             time.sleep(_POLL_S)
         raise DeploymentError(
             f"endpoint {desired.endpoint!r} did not come up within {START_TIMEOUT_S:g} s",
@@ -271,11 +283,17 @@ def _is_locked(path: Path) -> bool:
 
 
 def _is_running(pid: int) -> bool:
+    """Whether the process does or holds anything any more: in a container nobody may reap those that have ended.
+
+    Its locks are held until its last thread is gone, which may be later than its first one.
+    """
+    import psutil  # 10 ms that only taking down needs
+
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        process = psutil.Process(pid)
+        return process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD) or process.num_threads() > 1
+    except psutil.NoSuchProcess:
         return False
-    return True
 
 
 @contextmanager

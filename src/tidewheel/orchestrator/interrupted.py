@@ -32,6 +32,9 @@ def collect_reports(
     """
     if run.status != "running" or is_alive(folder):
         return run
+    run = runs.get(run.id)  # it may have ended between the two looks: an orchestrator records that before it lets go
+    if run.status != "running":
+        return run
     for execution in executions.list(run.id):
         if execution.status in ("waiting", "running"):
             executions.update(_as_reported(execution, folder))

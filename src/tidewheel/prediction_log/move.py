@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -83,8 +83,9 @@ def move_segments(folder: Path, tables: PyIcebergTableStore, segments: SegmentSt
                 except FileNotFoundError:  # another mover was first
                     continue
                 except (msgspec.DecodeError, UnicodeDecodeError):
-                    path.replace(path.with_suffix(DAMAGED_SUFFIX))
-                    damaged.append(identifier)
+                    with suppress(FileNotFoundError):  # another mover set it aside
+                        path.replace(path.with_suffix(DAMAGED_SUFFIX))
+                        damaged.append(identifier)
                     continue
                 is_first = index.add(identifier, predictions)
                 table = _table([one for one, first in zip(predictions, is_first, strict=True) if first])

@@ -38,10 +38,12 @@ class EndpointServer:
 
     Args:
         folder: the endpoint's folder.
+        spec: what it shall serve at first.
+        seen: the stamp that `desired.json` had before it was read: it may be another one since.
         listening: the socket that requests come to.
     """
 
-    def __init__(self, folder: Path, spec: EndpointSpec, listening: socket.socket) -> None:
+    def __init__(self, folder: Path, spec: EndpointSpec, seen: tuple[int, int], listening: socket.socket) -> None:
         self._folder = folder
         self._log = SegmentWriter(Path(spec.log_folder), maximum_rows=spec.segment_rows)
         enter_segments(Path(spec.log_folder))
@@ -49,7 +51,7 @@ class EndpointServer:
         self._app = App(self._served, self._log)
         self._socket = listening
         self._url = "http://{}:{}".format(*listening.getsockname()[:2])
-        self._seen = _stamp(folder)
+        self._seen = seen
         self._told_counts: OutlierCounts | None = None
 
     async def serve(self) -> None:
@@ -176,11 +178,12 @@ def main(folder: Path) -> int:
         if not _is_taken(lock):
             return 0  # another server was first, and serves what is desired
         try:
+            seen = _stamp(folder)
             spec = EndpointSpec.from_json((folder / "desired.json").read_bytes())
-            server = EndpointServer(folder, spec, _listen(spec))
+            server = EndpointServer(folder, spec, seen, _listen(spec))
         except (TidewheelError, OSError, msgspec.DecodeError) as error:
             sys.stderr.write(f"{error}\n")
-            (folder / "failed").write_text(str(error))
+            write_whole(folder / "failed", str(error).encode())  # whoever waits reads it as soon as it is there
             return 1
         asyncio.run(server.serve())
     return 0

@@ -6,6 +6,7 @@ at once. Every file is read once and held against the digest it should have, so 
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import shutil
@@ -182,8 +183,8 @@ def _rename(partial: Path, target: Path, digests: dict[str, str]) -> None:
         try:
             partial.rename(target)
             return
-        except OSError:
-            if not target.exists():
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise
         if _is_whole(target, digests):
             return

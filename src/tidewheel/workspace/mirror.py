@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 import time
@@ -90,9 +91,17 @@ def has_measured(executions: Iterable[Execution]) -> bool:
 def main(root: str) -> None:
     """The process: projects the runs and their versions."""
     from tidewheel.core.config import read_config
-    from tidewheel.model_registry.mlflow_projector import MlflowProjector
 
     stores = Stores(read_config(Path(root)))
+    with (stores.folder / "mlflow.lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # MLflow looks for its tables, experiments and runs, and then makes them
+        _project(stores)
+    stores.close()
+
+
+def _project(stores: Stores) -> None:
+    from tidewheel.model_registry.mlflow_projector import MlflowProjector
+
     uri = stores.config.mlflow.tracking_uri
     projector = MlflowProjector(uri or stores.folder / "mlflow", stores.projections, stores.artifacts)
     aliases = {model: version for (model, alias), version in stores.aliases.all().items() if alias == "champion"}
@@ -100,7 +109,6 @@ def main(root: str) -> None:
         projector.project(run, stores.executions.list(run.id), stores.models.find_by_run(run.id), aliases)
     for line in projector.put_right:
         sys.stdout.write(f"{_MARK}{line}\n")
-    stores.close()
 
 
 if __name__ == "__main__":

@@ -190,7 +190,8 @@ class Running:
             raise RunError(f"run {run.id} is not running: it is {run.status}")
         if not is_alive(folder):
             return self.collect(run)
-        os.kill(run.orchestrator_pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):  # it ended by itself a moment ago
+            os.kill(run.orchestrator_pid, signal.SIGTERM)
         until = time.monotonic() + CANCEL_WAIT_S
         while is_alive(folder) and time.monotonic() < until:
             time.sleep(0.05)

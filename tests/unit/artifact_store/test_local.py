@@ -33,6 +33,13 @@ def leftovers(store: LocalArtifactStore) -> list[Path]:
     return [path for path in store.root.rglob("*") if path.is_file() and path.parent.name == "tmp"]
 
 
+def alter(store: LocalArtifactStore, artifact) -> None:
+    """Other bytes, equally many."""
+    path = store.path_of(artifact)
+    path.chmod(0o644)
+    path.write_bytes(b"z" * path.stat().st_size)
+
+
 def run_python(script: str, *arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", script, *map(str, arguments)],
@@ -311,6 +318,28 @@ def test_threads_share_one_store(store):
         thread.join()
     assert all(digests == set(store.list_digests()) for digests in found)
     assert len(found) == 4
+
+
+def test_what_one_process_found_altered_and_another_has_written_anew_stays_where_it_is(store, monkeypatch):
+    artifact = store.put({"n": [1, 2]})
+    alter(store, artifact)
+    verify, looks = store.verify, []
+
+    def verify_then_be_late(looked_at) -> None:
+        looks.append(looked_at)
+        if len(looks) > 1:
+            return verify(looked_at)
+        try:
+            verify(looked_at)
+        finally:  # between the look and the move
+            other = LocalArtifactStore(store.root)
+            assert not other.is_intact(artifact, None)
+            other.put({"n": [1, 2]})
+
+    monkeypatch.setattr(store, "verify", verify_then_be_late)
+    assert store.is_intact(artifact, None)
+    assert store.load(artifact) == {"n": [1, 2]}
+    assert len(list((store.root / "quarantine").iterdir())) == 1
 
 
 def test_a_writer_that_is_killed_leaves_no_visible_artifact(store):

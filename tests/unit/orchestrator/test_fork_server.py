@@ -137,8 +137,7 @@ def test_cpu_and_memory_are_those_of_the_worker(probe):
     code = "import time; block = bytearray(80_000_000)\nwhile time.process_time() < 0.2: pass"
     busy = probe.run(code, "busy")[0]
     idle = probe.run("pass", "idle")[0]
-    assert 0.15 < busy.cpu_s < 5
-    assert idle.cpu_s < 0.1
+    assert idle.cpu_s < 0.15 < busy.cpu_s < 5
     assert busy.peak_memory_bytes - idle.peak_memory_bytes > 70_000_000
 
 

@@ -8,6 +8,7 @@ import os
 import threading
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pyarrow as pa
 import pytest
 from msgspec.structs import replace
@@ -15,12 +16,13 @@ from msgspec.structs import replace
 from tidewheel.core.errors import StorageError
 from tidewheel.core.records import Outlier, Prediction
 from tidewheel.metadata_store import Database, SegmentStore
+from tidewheel.prediction_log import move
 from tidewheel.prediction_log.answered_index import FILE
 from tidewheel.prediction_log.join import labelled
 from tidewheel.prediction_log.labels import add_labels
 from tidewheel.prediction_log.move import SCHEMA, TABLE, forget_answered, move_segments
 from tidewheel.prediction_log.segment_writer import SegmentWriter
-from tidewheel.prediction_log.segments import closed_segments, enter_segments, recover
+from tidewheel.prediction_log.segments import closed_segments, enter_segments, read_segment, recover
 from tidewheel.table_store import PyIcebergTableStore, run_sql
 
 AT = datetime(2013, 4, 1, tzinfo=UTC)
@@ -153,6 +155,25 @@ def test_a_damaged_segment_is_set_aside_and_the_others_move(folder, tables, segm
     assert [path.name for path in folder.glob("*.bad")] == [bad.with_suffix(".bad").name]
 
 
+def test_a_damaged_segment_that_another_mover_has_set_aside_is_left_to_that_one(folder, tables, segments, monkeypatch):
+    write(folder, "a")
+    (bad,) = closed_segments(folder)
+    bad.write_bytes(b"{}\n")
+    write(folder, "b")
+
+    def read_late(path):
+        try:
+            return read_segment(path)
+        except msgspec.DecodeError:
+            path.replace(path.with_suffix(".bad"))  # as the other mover does
+            raise
+
+    monkeypatch.setattr(move, "read_segment", read_late)
+    result = move_segments(folder, tables, segments)
+    assert (result.rows, result.damaged) == (1, ())
+    assert held(tables) == ["b"]
+
+
 def test_an_id_that_two_writers_answered_is_in_the_table_once(folder, tables, segments):
     write(folder, "a", "b")
     write(folder, "b", "c", version=2)
@@ -169,7 +190,7 @@ def test_two_movers_at_once_move_each_segment_once(folder, tables, segments, tmp
         write(folder, *names[3 * number : 3 * number + 3])
     barrier, failed = threading.Barrier(3), []
 
-    def move():
+    def move_all():
         database = Database.open(f"sqlite:///{tmp_path / 'metadata.db'}")
         barrier.wait()
         try:
@@ -178,7 +199,7 @@ def test_two_movers_at_once_move_each_segment_once(folder, tables, segments, tmp
             failed.append(error)
         database.close()
 
-    threads = [threading.Thread(target=move) for _ in range(3)]
+    threads = [threading.Thread(target=move_all) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -57,7 +57,7 @@ def server(*connections: Sequence[str]) -> Iterator[tuple[str, list[dict]]]:
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{listening.getsockname()[1]}", seen
-    thread.join(timeout=30)
+    thread.join(timeout=120)
     assert not thread.is_alive(), "a connection that was expected did not come"
 
 
