@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,8 @@ from tidewheel.prediction_service.client import InferenceClient  # noqa: E402
 from tidewheel.statistics import roc_auc  # noqa: E402
 
 MODEL = "flight-delay"
-ROWS_PER_REQUEST = 500
+TOLD = ("tailnum", "scheduled_at")
+"""What a question says beside the features: with it the log can prove each of them."""
 SPOILED_MONTH = 4
 
 
@@ -69,6 +70,7 @@ class Demo:
                 for month in range(4, self.last_month + 1):
                     self.live_through(month)
                 self.check_nothing_is_repeated()
+                self.replay_what_was_served()
                 self.ask_by_keys()
                 self.look_at_the_data()
                 self.tell()
@@ -114,10 +116,13 @@ class Demo:
     def live_through(self, month: int) -> None:
         self.workspace.stores.clock_row.set(start_of(month + 1))
         self.workspace.ingest("weather", [self.file("weather", month)])
-        rows = with_features(rows_between(self.questions, date(2013, month, 1), date(2013, month + 1, 1)))
+        asked = rows_between(self.questions, date(2013, month, 1), date(2013, month + 1, 1))
+        rows = with_features(asked.assign(predict_at=asked["predict_at"].dt.floor("h")))
         champion = self.workspace.champion(MODEL)
         name = f"{date(2013, month, 1):%B}"
-        self.say(f"{name}: {len(rows):,} flights ask v{champion.version} two hours before they leave")
+        self.say(
+            f"{name}: {len(rows):,} flights ask v{champion.version}, at full hours, two to three before they leave"
+        )
         answers = self.ask(rows)
         known = rows["label"].notna().to_numpy()
         truth = rows["label"].to_numpy(dtype=float)[known]
@@ -163,6 +168,10 @@ class Demo:
         self.tidewheel("quarantine", "drop", "flights")
         check(self.rows("flights") == before + expected, "corrected, they are all there")
 
+    def replay_what_was_served(self) -> None:
+        self.say("The features of the last month's questions, computed again from the tables of today: no skew")
+        self.tidewheel("features", "replay", MODEL, "--since", f"{start_of(self.last_month):%Y-%m-%d}")
+
     def ask_by_keys(self) -> None:
         """What training joins offline is what the service looks up online."""
         self.say("The first flights of the next month bring keys only: weather and plane are looked up")
@@ -191,17 +200,14 @@ class Demo:
         check(f"{first.row_count:,} rows before" in page.read_text(), "the page tells what has changed")
 
     def ask(self, rows: pd.DataFrame) -> Any:
-        """Asks over HTTP, day by day, at the time that it then was."""
+        """Asks over HTTP, hour by hour, at the time that it then was."""
         state = self.workspace.endpoints()[0]
         scores: list[float] = []
         with InferenceClient(state.url) as client:
-            for _, day in rows.groupby(rows["scheduled_at"].dt.date, sort=True):
-                for start in range(0, len(day), ROWS_PER_REQUEST):
-                    part = day.iloc[start : start + ROWS_PER_REQUEST]
-                    columns = {name: plain(part[name]) for name in FEATURES}
-                    at = part["scheduled_at"].iloc[0].to_pydatetime() - timedelta(hours=2)
-                    answer = client.predict(MODEL, columns, prediction_ids=part["flight_id"].tolist(), at=at)
-                    scores += answer["probability"]
+            for at, part in rows.groupby("predict_at", sort=True):
+                columns = {name: plain(part[name]) for name in (*FEATURES, *TOLD)}
+                ids = part["flight_id"].tolist()
+                scores += client.predict(MODEL, columns, prediction_ids=ids, at=at.to_pydatetime())["probability"]
         check(len(scores) == len(rows), "each question has an answer")
         return pd.Series(scores).to_numpy()
 
@@ -315,6 +321,7 @@ def main() -> None:
         "tidewheel show latest               # the newest run and its steps",
         "tidewheel why flight-delay          # and how to look at each of its facts",
         "tidewheel models flight-delay       # every version, with the gate's reasons",
+        "tidewheel features replay flight-delay",
         "tidewheel signals; tidewheel events # what was seen, what it started",
         'tidewheel sql "select version, count(*) from predictions group by 1"',
         "tidewheel run training              # again: from the cache but for the gate, as the champion is another now",

@@ -13,8 +13,10 @@ from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 import tidewheel
+from tidewheel.cli.app import app
 from tidewheel.core.errors import ConflictError, DefinitionError, DeploymentError, SchemaMismatchError, StorageError
 from tidewheel.feature_store import materialize
 from tidewheel.loop import tick
@@ -226,6 +228,52 @@ def test_served_features_are_in_the_log_and_the_offline_join_gives_the_same_bits
     last = {name: [row["inputs"][name] for row in rows[:4]] for name in FEATURES}
     ready = served.ask(last)  # ready features are answered too, and alike
     assert ready["probability"] == package.predict(last)["probability"].tolist()
+
+
+def test_a_replay_of_the_log_proves_what_views_gave_and_names_what_a_client_computed_otherwise(served):
+    served.advance(60)
+    since = served.now
+    for _ in range(3):
+        served.workspace.features.materialize()
+        served.ask(KEYS)
+        served.advance(20)
+    served.workspace.features.materialize()
+    clean = served.workspace.features.replay("late", since=since, until=served.now)
+    assert (clean.row_count, clean.share, clean.different) == (12, 1.0, ())
+    assert {one.feature: one.compared for one in clean.features} == dict.fromkeys(
+        ["temp_c", "wind", "seats", "hour", "chill", "age"], 12
+    )
+    served.ask({**KEYS, "temp_c": [None, None, None, None]})
+    served.ask({name: [1.0] * 4 for name in FEATURES} | {"origin": KEYS["origin"], "hour": [1] * 4, "age": [1] * 4})
+    found = served.workspace.features.replay("late", since=since)
+    assert (found.row_count, found.replayed_count) == (20, 16)  # the last request told no tail, no leaves_at
+    different = {one.feature: one for one in found.different}
+    assert sorted(different) == ["temp_c", "wind"]
+    assert different["temp_c"].different == 2 + 4
+    (execution,) = served.workspace.runs(pipeline="replay", limit=1)[0].executions
+    inputs = ("predictions", "weather", "planes")
+    assert {name: execution.inputs[name].digest for name in inputs} == {
+        name: served.workspace.table(name).snapshot.digest for name in inputs
+    }
+    assert execution.outputs["report"].load() == found.to_dict()
+
+
+def test_the_command_tells_a_replay_by_its_exit_code_and_names_feature_and_row(served):
+    served.advance(1)
+    served.workspace.features.materialize()
+    served.ask(KEYS)
+    asked, before = ["-C", str(served.folder), "features", "replay", "late"], served.now.isoformat()
+    served.advance(1)
+    alike = CliRunner().invoke(app, [*asked, "--since", before])
+    assert (alike.exit_code, "4 of 4 rows replayed (100.0%)" in alike.output) == (0, True)
+    assert "bit for bit" in alike.output
+    served.ask({**KEYS, "wind": [7.5] * 4}, ["w0", "w1", "w2", "w3"])
+    told = CliRunner().invoke(app, [*asked, "--since", served.now.isoformat()])
+    assert (told.exit_code, "weather:wind of v1" in told.output) == (1, True)
+    assert f"w0 at {served.now.isoformat()}: 7.5 instead of" in told.output
+    empty = CliRunner().invoke(app, [*asked, "--until", "2020-01-01", "--json"])
+    assert (empty.exit_code, json.loads(empty.output)["row_count"]) == (0, 0)
+    assert CliRunner().invoke(app, [*asked[:-1], "lat"]).exit_code == 3
 
 
 def test_a_repeated_id_gets_the_recorded_answer_although_the_store_has_moved_on(served):

@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tidewheel.cli import exit_code
 from tidewheel.cli.command import command, opened
 from tidewheel.cli.output import print_facts, print_json, print_table
+from tidewheel.core.counted import counted
 
 if TYPE_CHECKING:
+    from tidewheel.feature_store.replay_report import FeatureReplay
     from tidewheel.pipeline.feature_view import OnDemandDefinition, ViewDefinition
     from tidewheel.workspace.features import Features
 
 
 @click.group("features", context_settings={"help_option_names": ["-h", "--help"]})
 def features_command() -> None:
-    """List, search and show feature views, and bring their newest values online."""
+    """List, search and show feature views, bring their newest values online, prove what was served."""
 
 
 @command("list", example="tidewheel features list")
@@ -117,8 +120,50 @@ def materialize_command(
         print_table(columns, rows, empty="no feature view to materialize")
 
 
-for _one in (list_command, show_command, search_command, materialize_command):
+@command("replay", example="tidewheel features replay flight-delay --since 2026-03-01")
+@click.argument("model")
+@click.option("--since", help="Only requests from this time on (ISO 8601).")
+@click.option("--until", help="Only requests before this time.")
+def replay_command(model: str, since: str | None, until: str | None, as_json: bool) -> None:
+    """Prove that MODEL was given the features that training would see: compute them again from its prediction log.
+
+    Each logged request is joined offline, as known at its time, and must give the same bits. Ends with 0 when all that
+    could be computed again is equal, with 1 when a feature differs: it is named, with the fault that explains it.
+    """
+    from tidewheel.core.clock import parse_time
+
+    with opened() as workspace:
+        since_time, until_time = (parse_time(one) if one else None for one in (since, until))
+        found = workspace.features.replay(model, since=since_time, until=until_time)
+        if as_json:
+            print_json({**found.to_dict(), "share": found.share})
+        else:
+            _print_replay(found)
+    click.get_current_context().exit(exit_code.FAILED if found.different else exit_code.SUCCEEDED)
+
+
+for _one in (list_command, show_command, search_command, materialize_command, replay_command):
     features_command.add_command(_one)
+
+
+def _print_replay(found: FeatureReplay) -> None:
+    rows = [(f"v{one.version}", one.view, one.feature, one.compared, one.different) for one in found.features]
+    columns = ("version", "view", "feature", "compared", "different")
+    print_table(columns, rows, empty="no answer in this window used a feature view")
+    if not found.row_count:
+        return
+    told = f"{found.replayed_count:,} of {counted(found.row_count)} replayed ({found.share:.1%})"
+    if not found.different:
+        equal = "each value is the one that the join gives, bit for bit"
+        click.echo(f"{told}: {equal if any(one.compared for one in found.features) else 'nothing could be compared'}")
+        return
+    click.secho(f"{told}: {counted(len(found.different), 'feature')} differ", fg="red")
+    for one in found.different:
+        first = one.examples[0]
+        click.echo(f"  {one.view}:{one.feature} of v{one.version}: {one.explanation or 'no usual fault explains it'}")
+        click.echo(
+            f"    {first.prediction_id} at {first.at.isoformat()}: {first.served!r} instead of {first.offline!r}"
+        )
 
 
 def _found(address: str, views: dict[str, Any]) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tidewheel.feature_store import MaterializeResult, OnlineStore
     from tidewheel.feature_store.catalog import NearDuplicate
     from tidewheel.feature_store.lookup import ViewFacts
+    from tidewheel.feature_store.replay_report import FeatureReplay
     from tidewheel.table_store import TableReference
 
 Definition = ViewDefinition | OnDemandDefinition
@@ -193,6 +194,25 @@ class Features:
         """The newest features of many entities; see `OnlineStore.get_online`."""
         moment = at if at is not None else self._stores.clock.now()
         return self._online.get_online(features, entities, request=request, at=moment)
+
+    def replay(self, model: str, *, since: datetime | None = None, until: datetime | None = None) -> FeatureReplay:
+        """Computes the features that a model was given again, offline, from its prediction log, and compares the bits.
+
+        Each logged request is a row of a spine, joined as training joins: as known at its time, by the definitions of
+        the version that answered, on the tables as they are now. What a request brought itself is compared too where
+        it told the view's entity keys. Answers are collected first; recorded as an operation.
+
+        Args:
+            model: its name.
+            since, until: half open window, by the time of the requests.
+
+        Raises:
+            NotFoundError: there is no such model.
+            SchemaMismatchError: a view's column vanished from its table.
+        """
+        from tidewheel.workspace.feature_replay import replay_features
+
+        return replay_features(self._stores, model, since=since, until=until)
 
     def online_views(self) -> dict[str, ViewFacts]:
         """What was materialized, by name."""
