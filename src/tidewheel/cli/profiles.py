@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tidewheel.cli.command import command, opened
-from tidewheel.cli.output import print_json, print_table, write_text
+from tidewheel.cli.output import as_stored, print_json, print_table, write_text
 from tidewheel.core.counted import counted
 from tidewheel.core.errors import ParameterError
 
@@ -71,13 +71,14 @@ def _print(found: TableAnalysis) -> None:
 def _row(column: dict[str, Any]) -> tuple[Any, ...]:
     values = column.get("values", []) if column["kind"] != "time" else []
     top = str(values[0]["value"])[:24] if values and values[0]["count"] > 1 else ""
+    middle = column.get("quantiles", {}).get("0.5", "")
+    if isinstance(column.get("minimum"), int) and isinstance(middle, float) and middle.is_integer():
+        middle = int(middle)
     return (
         column["name"],
         column["type"],
         f"{100 * column['missing_share']:.1f} %",
         column["distinct"],
-        column.get("minimum", ""),
-        column.get("quantiles", {}).get("0.5", ""),
-        column.get("maximum", ""),
+        *as_stored((column.get("minimum", ""), middle, column.get("maximum", ""))),
         top,
     )
