@@ -47,3 +47,8 @@ def __getattr__(name: str) -> Any:
     value = home.open_workspace if name == "open" else getattr(home, name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    """What a notebook completes: names count before they are loaded."""
+    return sorted({*globals(), *__all__})

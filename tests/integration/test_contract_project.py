@@ -157,6 +157,17 @@ def test_a_contract_is_drafted_edited_and_kept(project):
     assert "cannot be written" in project.tidewheel("contract", "infer", "plain", "--to", "none/drafted.py", code=6)
 
 
+@pytest.mark.parametrize("count", [31, 45, 61])
+def test_a_key_of_a_small_table_is_drafted_and_one_of_two_columns_proposed(project, count):
+    plants = "".join(f"p{n},{n % 3}\n" for n in range(count))
+    project.tidewheel("ingest", "plants", write(project, "p.csv", plants, head="plant,kind\n"))
+    assert "unique=['plant']" in project.tidewheel("contract", "infer", "plants").replace('"', "'")
+    daily = "".join(f"p{n % 4},2013-01-{n // 4 + 1:02}\n" for n in range(count))
+    project.tidewheel("ingest", "daily", write(project, "d.csv", daily, head="plant,day\n"))
+    drafted = project.tidewheel("contract", "infer", "daily").replace('"', "'")
+    assert "# unique=[('plant', 'day')],  no two rows share these so far" in drafted
+
+
 def test_a_drafted_contract_is_python_whatever_columns_are_called(project):
     project.tidewheel("ingest", "odd", write(project, "o.csv", "1,2\n", head='"say ""hi""",back\\slash\n'))
     text = project.tidewheel("contract", "infer", "odd")

@@ -180,8 +180,12 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _metrics(metrics: Mapping[str, float | None], names: list[str]) -> str:
-    # Of how many trials a search had is no metric of the model.
-    first = next(iter(sorted(metrics, key=lambda one: (one.startswith("trials_"), one != "roc_auc"))), "")
+    # An evaluation gives its main metric alone an interval; how many trials a search had is no metric of the model.
+    first = min(
+        metrics,
+        key=lambda one: (one.startswith("trials_"), f"{one}_low" not in metrics, one != "roc_auc", one),
+        default="",
+    )
     wanted = [name for name in dict.fromkeys(names) if name in metrics] or ([first] if first else [])
     return ", ".join(f"{name} {format_cell(metrics[name])}" for name in wanted)
 

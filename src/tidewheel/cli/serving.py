@@ -141,7 +141,8 @@ def _columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
     for number, row in enumerate(rows):
         if set(row) != set(names):
             raise ParameterError(
-                f"row {number} has other fields than row 0: {', '.join(sorted(set(row) ^ set(names)))}"
+                f"row {number} has other fields than row 0: {', '.join(sorted(set(row) ^ set(names)))}",
+                next_step="ask about rows with other fields in a call of their own",
             )
         if lists := [name for name, value in row.items() if isinstance(value, list)]:
             told = "write one object for each row: [{...}, {...}]"

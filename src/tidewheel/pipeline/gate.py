@@ -35,6 +35,8 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     def last(cls, *by: str, delay_s: float = 0.0, minimum_gain: float = 0.0) -> Baseline:
         """What was true last: the newest label of rows with equal values of `by`; the gate needs `time`.
 
+        Labels of the training rows count too, where the step is given them with these columns.
+
         Args:
             by: columns such as the customer; without one the newest row of all counts.
             delay_s: how long after a row's time its label is known, in seconds.

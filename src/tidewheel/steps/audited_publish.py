@@ -32,11 +32,15 @@ from tidewheel.steps.ingest_properties import CONTRACT, INGEST_ID
 from tidewheel.steps.profile_audit import ProfileAudit
 from tidewheel.steps.quarantine import Origin, Quarantine
 from tidewheel.table_store import PyIcebergTableStore, TableReference
+from tidewheel.table_store.contract_sql import BATCH_KINDS
 from tidewheel.table_store.duckdb_contract import FILE, REASONS, ROW, ContractAudit, open_audit
 from tidewheel.table_store.pyiceberg_staging import PREFIX, StagedBatch
 
 SlowChecks: TypeAlias = Callable[[TableContract, TableReference], pa.Table]
 """Carries out the slow rules of a contract over staged rows; see `duckdb_contract.PLACES` for the answer."""
+
+_WHOLE_BATCH_KINDS = BATCH_KINDS | {"quarantine_share"}
+"""Rules that no single row breaks."""
 
 _PATIENCE_S = 120.0
 
@@ -51,7 +55,8 @@ class Batch(NamedTuple):
         properties: for the snapshot, from the number of good rows of each item.
         unless: keys of properties; when a snapshot of the table has one, another ingest was first.
         is_first: the table was made for these rows, and goes when they do not get in.
-        is_from_quarantine: they were kept out before; however many of them stay, it is no sign of a wrong batch.
+        is_from_quarantine: they were kept out before. They are no delivery of their source: how many of them stay, lack
+            a value, or how old they are tells of no wrong batch, so rules about whole batches are not asked.
     """
 
     table: str
@@ -170,7 +175,7 @@ class AuditedPublish:
         rows = staging.reference(raw)
         published = self._published(raw)
         slow = self._slow_places(rows)
-        with open_audit(self.contract, rows, at=self._at, published=published, slow=slow) as audit:
+        with open_audit(self._contract_of(batch), rows, at=self._at, published=published, slow=slow) as audit:
             findings = audit.check()
             report = self._report(audit, findings)
             if _stops(findings):
@@ -181,8 +186,7 @@ class AuditedPublish:
                 return raw, msgspec.structs.replace(report, published=sum(counts)), list(counts)
             audit.separate()
             bad_counts = audit.bad_counts()
-            if not batch.is_from_quarantine:
-                report = self._with_limits(report, audit.too_many(sum(bad_counts.values())))
+            report = self._with_limits(report, audit.too_many(sum(bad_counts.values())))
             good = list(counts)
             for number, bad in bad_counts.items():
                 good[raw.files[number].source] -= bad
@@ -192,7 +196,7 @@ class AuditedPublish:
             branch = f"{PREFIX}{ingest_id}-{attempt}"
             properties = self._properties(batch, ingest_id, good)
             clean = places["clean"] = staging.stage(batch.table, branch, [audit.good()], properties)
-        self._check_again(clean, published, report)
+        self._check_again(batch, clean, published, report)
         report = self._with_profile(clean, report)
         clipped = sum(finding.count for finding in findings if finding.policy == "clip")
         quarantined = sum(bad_counts.values())
@@ -214,11 +218,20 @@ class AuditedPublish:
         rows = bad.drop_columns([FILE, ROW, REASONS])
         Quarantine(self._store, batch.table).put(rows, bad[REASONS], ingest_id, origins, self._at, self.contract.digest)
 
-    def _check_again(self, clean: StagedBatch, published: TableReference | None, report: ContractReport) -> None:
+    def _contract_of(self, batch: Batch) -> TableContract:
+        """Rows from quarantine are held to the rules about rows alone."""
+        if not batch.is_from_quarantine:
+            return self.contract
+        rules = tuple(rule for rule in self.contract.rules if rule.kind not in _WHOLE_BATCH_KINDS)
+        return msgspec.structs.replace(self.contract, rules=rules)
+
+    def _check_again(
+        self, batch: Batch, clean: StagedBatch, published: TableReference | None, report: ContractReport
+    ) -> None:
         """What is about to be published keeps every rule, also those about the batch as a whole."""
         rows = self._store.staging.reference(clean)
         slow = self._slow_places(rows)
-        with open_audit(self.contract, rows, at=self._at, published=published, slow=slow) as audit:
+        with open_audit(self._contract_of(batch), rows, at=self._at, published=published, slow=slow) as audit:
             left = [finding for finding in audit.check() if finding.policy != "flag"]
         if left:
             found = msgspec.structs.replace(report, findings=_looked_at_twice(report.findings, left))

@@ -6,6 +6,7 @@ numbers, shares of missing values to twice as many. What looks like a code (few 
 
 from __future__ import annotations
 
+import itertools
 import keyword
 import math
 import re
@@ -59,7 +60,7 @@ def infer_contract(reader: TableReader, at: datetime) -> str:
     times = [column for column in columns if pt.is_timestamp(column.type) and column.known]
     past = next((column.name for column in times if _is_past(column, at)), None)
     settings = [
-        *([f"    unique={_python(unique)},"] if unique else []),
+        *([f"    unique={_python(unique)},"] if unique else _shared_by_none(reader, columns)),
         *(
             [f"    freshness=Freshness({_python(past)}),  # no row of the future; max_age= for stale ones"]
             if past
@@ -112,15 +113,29 @@ def _look(reader: TableReader, field: pa.Field) -> _Column:
     values: list[Any] = []
     distinct = row["about"]
     if is_ordered and row["about"] <= 2 * DOMAIN_SIZE:
-        listed = reader.sql(
-            f"select distinct {value} v from this where {value} is not null order by v limit {DOMAIN_SIZE + 1}"
-        )
+        listed = reader.sql(f"select distinct {value} v from this where {value} is not null order by v")
         values = listed["v"].to_pylist()
         distinct = len(values)
     elif row["known"] == row["total"] and row["about"] >= 0.9 * row["known"]:
         (exact,) = reader.sql(f"select count(distinct {name}) n from this").to_pylist()
         distinct = exact["n"]
     return _Column(field.name, field.type, row["total"], row["known"], row["least"], row["most"], distinct, values)
+
+
+def _shared_by_none(reader: TableReader, columns: list[_Column]) -> list[str]:
+    """A comment that names a column and a time which together are a key so far, where none is by itself."""
+    rows = reader.snapshot.row_count
+    whole = [column for column in columns if column.known == rows > DOMAIN_SIZE]
+    times = [column for column in whole if pt.is_timestamp(column.type) or pt.is_date(column.type)]
+    named = [column for column in whole if pt.is_string(column.type) or pt.is_integer(column.type)]
+    most_different = sorted(named, key=lambda column: -column.distinct)[:1]
+    for entity, time in itertools.product(most_different, times):
+        names = ", ".join('"' + one.name.replace('"', '""') + '"' for one in (entity, time))
+        (found,) = reader.sql(f"select count(*) n from (select distinct {names} from this)").to_pylist()
+        if found["n"] == rows:
+            key = f"({_python(entity.name)}, {_python(time.name)})"
+            return [f"    # unique=[{key}],  no two rows share these so far"]
+    return []
 
 
 def _declared(column: _Column) -> str:

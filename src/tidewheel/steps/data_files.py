@@ -6,12 +6,13 @@ types are what values are read as, and a value that has no exact form in its col
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import io
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -29,6 +30,7 @@ NULLS = ("", "NA")
 
 _SUFFIXES = {".parquet": "parquet", ".csv": "csv", ".json": "json", ".ndjson": "json", ".jsonl": "json"}
 _JSON_BLOCK_BYTES = 1 << 30
+_JSON_TIMES = (pa.date32(), pa.timestamp("us"), pa.timestamp("us", "UTC"))
 
 
 def read_files(
@@ -63,7 +65,8 @@ def read_file(path: Path, *, schema: pa.Schema | None = None, nulls: Sequence[st
         elif kind == "csv":
             table = _read_csv(path, data, schema, nulls)
         else:
-            table = _read_json(path, data)
+            types = {} if schema is None else {field.name: field.type for field in schema}
+            table = _read_json(path, data, types)
     except pa.ArrowInvalid as error:
         if kind != "parquet":
             _check_encoding(path, data)
@@ -101,6 +104,8 @@ def read_column(path: Path, raw: pa.Table, field: pa.Field, nulls: Sequence[str]
             _name_bad_value(path, data, schema, nulls, [field.name])
             raise
         return conform(column, schema, where=str(path)).column(0)
+    if kind == "json":  # and of its texts some are times, by the type that is wanted
+        raw = _read_json(path, data, {field.name: field.type})
     return conform(raw.select([field.name]), schema, where=str(path)).column(0)
 
 
@@ -281,15 +286,38 @@ def _name_bad_value(path: Path, data: bytes, schema: pa.Schema, nulls: Sequence[
         try:
             parse(column)
         except pa.ArrowInvalid:
-            row = first_failure(column, parse)
-            raise SchemaMismatchError(
-                f"column {name!r}, row {row + 1}: {column[row].as_py()!r} is no {type_}",
-                where=str(path),
-                next_step="correct the value, name it in the list of nulls, or evolve the table",
-            ) from None
+            raise _misfit(path, name, column, parse, type_) from None
 
 
-def _read_json(path: Path, data: bytes) -> pa.Table:
+def _misfit(
+    path: Path,
+    name: str,
+    column: pa.ChunkedArray,
+    parse: Callable[[pa.ChunkedArray], object],
+    type_: pa.DataType,
+) -> SchemaMismatchError:
+    """The error that names the first text of a column that is no value of its type."""
+    row = first_failure(column, parse)
+    text = column[row].as_py()
+    told = f"column {name!r}, row {row + 1}: {text!r} is no {type_}"
+    if pa.types.is_timestamp(type_) and bool(type_.tz) != _has_offset(text):
+        told += ": its offset from UTC is missing, such as Z or +01:00" if type_.tz else ": the column has no time zone"
+    return SchemaMismatchError(
+        told,
+        where=str(path),
+        next_step="correct the value, name it in the list of nulls, or evolve the table",
+    )
+
+
+def _has_offset(text: str) -> bool:
+    try:
+        pa.scalar(text).cast(pa.timestamp("ns", "UTC"))
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _read_json(path: Path, data: bytes, types: dict[str, pa.DataType]) -> pa.Table:
     _check_encoding(path, data)  # the reader itself takes any bytes
     if data.lstrip()[:1] == b"[":
         try:
@@ -301,9 +329,43 @@ def _read_json(path: Path, data: bytes) -> pa.Table:
         if not rows:
             return pa.table({})
         data = msgspec.json.Encoder().encode_lines(rows)
+    table = _parse_json(data, [])
+    # Arrow takes some texts for times, and forgets their time zone: they are read as the texts that they are.
+    mistaken = [field.name for field in table.schema if pa.types.is_timestamp(field.type)]
+    table = _parse_json(data, mistaken) if mistaken else table
+    columns = {name: _with_times(path, name, table[name], types.get(name)) for name in table.column_names}
+    return pa.table(columns)
+
+
+def _parse_json(data: bytes, texts: Sequence[str]) -> pa.Table:
     # A row must lie in one block; types are inferred over all of them.
     block = min(max(len(data), 1 << 20), _JSON_BLOCK_BYTES)
-    return pajson.read_json(pa.BufferReader(data), read_options=pajson.ReadOptions(use_threads=False, block_size=block))
+    return pajson.read_json(
+        pa.BufferReader(data),
+        read_options=pajson.ReadOptions(use_threads=False, block_size=block),
+        parse_options=pajson.ParseOptions(explicit_schema=pa.schema([(name, pa.string()) for name in texts])),
+    )
+
+
+def _with_times(path: Path, name: str, column: pa.ChunkedArray, wanted: pa.DataType | None) -> pa.ChunkedArray:
+    """A column whose texts are dates or times as such: JSON knows neither. Without a wanted type all must be of one.
+
+    Raises:
+        SchemaMismatchError: times are wanted, and a text is none.
+    """
+    if not pa.types.is_string(column.type) or column.null_count == len(column):
+        return column
+    if wanted is None:
+        for type_ in _JSON_TIMES:
+            with contextlib.suppress(pa.ArrowInvalid):
+                return column.cast(type_)
+        return column
+    if not (pa.types.is_timestamp(wanted) or pa.types.is_date(wanted)):
+        return column
+    try:
+        return column.cast(wanted)
+    except pa.ArrowInvalid:
+        raise _misfit(path, name, column, lambda part: part.cast(wanted), wanted) from None
 
 
 def _check_encoding(path: Path, data: bytes) -> None:

@@ -16,7 +16,9 @@ from tidewheel.statistics.binary_metrics import Numbers
 from tidewheel.statistics.metric_table import metric_of
 from tidewheel.statistics.scored import Scored
 from tidewheel.steps.gate_rows import SHOWN, GateRows, known
-from tidewheel.steps.scoring import numbers_of, times_of
+from tidewheel.steps.scoring import numbers_of, times_of, truth_of
+
+_AT, _TRUTH = "tidewheel_at", "tidewheel_truth"
 
 
 def floor_checks(rows: GateRows) -> list[Check]:
@@ -55,15 +57,22 @@ def _floor_check(rows: GateRows, name: str, floor: float) -> Check:
     )
 
 
-def baseline_checks(rows: GateRows) -> tuple[list[Check], GateRows, Scored]:
+def baseline_checks(
+    rows: GateRows, train: pd.DataFrame | None = None, classes: tuple[int | str, ...] = ()
+) -> tuple[list[Check], GateRows, Scored]:
     """Whether the candidate beats the declared baseline, and whether that answers enough rows to say so when it leaves
     some out; the rows for which it has an answer, and its answers.
+
+    Args:
+        rows: the test rows with the candidate's answers.
+        train: rows of before, whose labels are last values too.
+        classes: of the labels, in the candidate's order.
 
     Raises:
         SchemaMismatchError: the baseline gives no answers.
     """
     baseline = rows.gate.baseline
-    name, said = _answers(baseline, rows)
+    name, said = _answers(baseline, rows, train, classes)
     has_answer = np.asarray(np.isfinite(said).reshape(len(said), -1).all(axis=1))
     if not has_answer.any():
         raise SchemaMismatchError("it has no answer to any row")
@@ -76,11 +85,14 @@ def baseline_checks(rows: GateRows) -> tuple[list[Check], GateRows, Scored]:
     return checks, here, theirs
 
 
-def _answers(baseline: Baseline, rows: GateRows) -> tuple[str, Numbers]:
+def _answers(
+    baseline: Baseline, rows: GateRows, train: pd.DataFrame | None, classes: tuple[int | str, ...]
+) -> tuple[str, Numbers]:
     if baseline.kind == "constant":
         return "a constant", _constant(rows.ours, rows.gate.seed)
     if baseline.kind == "last":
-        return f"the last value of {', '.join(baseline.by) or 'all rows'}", _last(baseline, rows)
+        labelled = _labelled(baseline, rows, train, classes)
+        return f"the last value of {', '.join(baseline.by) or 'all rows'}", _last(baseline, rows, labelled)
     if baseline.kind == "column":
         if baseline.column not in rows.frame.columns:
             raise SchemaMismatchError(f"the test rows have no column {baseline.column!r}")
@@ -101,28 +113,46 @@ def _constant(ours: Scored, seed: int) -> Numbers:
     return np.full(rows, ours.truth.mean())
 
 
-def _last(baseline: Baseline, rows: GateRows) -> Numbers:
-    """The newest label that was known when the row came; NaN before the first one."""
-    gate, frame = rows.gate, rows.frame
-    missing = [column for column in (gate.time, *baseline.by) if column not in frame.columns]
+def _labelled(
+    baseline: Baseline, rows: GateRows, train: pd.DataFrame | None, classes: tuple[int | str, ...]
+) -> pd.DataFrame:
+    """Rows with a label, by `at`, `truth` and the columns of groups: those to be judged, and those of training.
+
+    Where labels come days later, hardly a test row would have a last value without the latter.
+    """
+    gate, by = rows.gate, list(baseline.by)
+    missing = [column for column in (gate.time, *by) if column not in rows.frame.columns]
     if missing:
         raise SchemaMismatchError(f"the test rows have no column {', '.join(map(repr, missing))}")
-    asked = times_of(frame[gate.time], gate.time)
-    keys = pd.factorize(pd.MultiIndex.from_frame(frame[list(baseline.by)]))[0] if baseline.by else np.zeros(len(frame))
-    table = pd.DataFrame(
-        {"at": asked.to_numpy(), "key": keys, "place": np.arange(len(frame)), "truth": rows.ours.truth}
-    )
-    known_rows = table.assign(at=table["at"] + pd.Timedelta(seconds=baseline.delay_s))
-    if table["at"].isna().any():
+    asked = times_of(rows.frame[gate.time], gate.time)
+    if asked.isna().any():
         raise SchemaMismatchError(f"column {gate.time!r} has rows without a time")
+    found = rows.frame[by].copy()
+    found[_AT], found[_TRUTH] = asked, rows.ours.truth
+    if train is None or not {gate.label, gate.time, *by} <= set(train.columns):
+        return found
+    earlier = train[train[gate.label].notna() & train[gate.time].notna()]
+    before = earlier[by].copy()
+    before[_AT] = times_of(earlier[gate.time], gate.time)
+    before[_TRUTH] = truth_of(earlier, gate.label, rows.ours.problem, classes)
+    return pd.concat([found, before], ignore_index=True)
+
+
+def _last(baseline: Baseline, rows: GateRows, labelled: pd.DataFrame) -> Numbers:
+    """The newest label that was known when the row came; NaN before the first one."""
+    by = list(baseline.by)
+    keys = pd.factorize(pd.MultiIndex.from_frame(labelled[by]))[0] if by else np.zeros(len(labelled))
+    table = labelled[[_AT, _TRUTH]].assign(key=keys, place=np.arange(len(labelled)))
+    known_rows = table.copy()
+    known_rows[_AT] += pd.Timedelta(seconds=baseline.delay_s)
     joined = pd.merge_asof(
-        table[["at", "key", "place"]].sort_values("at", kind="stable"),
-        known_rows[["at", "key", "truth"]].sort_values("at", kind="stable"),
-        on="at",
+        table.head(len(rows.frame))[[_AT, "key", "place"]].sort_values(_AT, kind="stable"),
+        known_rows[[_AT, "key", _TRUTH]].sort_values(_AT, kind="stable"),
+        on=_AT,
         by="key",
         allow_exact_matches=baseline.delay_s > 0,
     )
-    last = joined.sort_values("place")["truth"].to_numpy(dtype=np.float64)
+    last = joined.sort_values("place")[_TRUTH].to_numpy(dtype=np.float64)
     if rows.ours.problem == "multiclass":
         return np.where(
             np.isnan(last)[:, None], np.nan, np.eye(len(rows.ours.classes))[np.nan_to_num(last).astype(int)]

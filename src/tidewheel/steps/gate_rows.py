@@ -70,7 +70,7 @@ class GateRows:
             reference=limit,
             row_count=count,
             message=f"{reference} cannot score {unscored:,} of {count:,} rows"
-            + ("" if passed else f", more than {limit:.3g} of them"),
+            + ("" if passed else f", more than {100 * limit:.3g}% of them"),
         )
 
     def better_than(self, name: str, reference: str, theirs: Scored, *, needed: float) -> Check:
@@ -83,8 +83,7 @@ class GateRows:
         is_known = not math.isnan(found.low)
         passed = is_known and found.low > needed
         share = 1 - 2 * self.gate.tail
-        told = f"{share:.0%}" if round(100 * share, 6) % 1 == 0 else f"{share:.4g}"
-        interval = f"{told} interval {found.low:+.4f} to {found.high:+.4f}"
+        interval = f"{100 * share:.4g}% interval {found.low:+.4f} to {found.high:+.4f}"
         if not is_known:
             interval = f"no interval from {found.blocks} block" + ("s" if found.blocks != 1 else "")
         return Check(

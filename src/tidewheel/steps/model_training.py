@@ -41,6 +41,7 @@ def model_training(
     features: list[str] | None = None,
     weight: str = "",
     group: str = "",
+    level: float | None = None,
     patience: int = 50,
     seed: int = 0,
 ) -> Training:
@@ -53,6 +54,7 @@ def model_training(
             key, so a new release of one trains anew; another library's estimator needs a step that imports it.
         arguments: for the class.
         label, features, weight, group, patience, seed: as of `fit_estimator`.
+        level: of the quantile that the estimator answers, for the metrics; the class is told it by `arguments`.
 
     Raises:
         NotFoundError: there is no such class or column.
@@ -78,28 +80,41 @@ def model_training(
     metrics = Metrics()
     for name, rows in {"train": train, "validation": validation}.items():
         if rows is not None:
-            scored = score_estimator(model, rows, label=label, group=group)
+            scored = score_estimator(model, rows, label=label, group=group, level=level)
             metrics |= {f"{name}_{key}": one for key, one in scored.items()}
     return Training(model, metrics)
 
 
-def score_estimator(model: Any, rows: pd.DataFrame, *, label: str = "label", group: str = "") -> Metrics:
+def score_estimator(
+    model: Any, rows: pd.DataFrame, *, label: str = "label", group: str = "", level: float | None = None
+) -> Metrics:
     """How well a fitted estimator answers rows: the few numbers by which one trains and tunes.
 
     Args:
         group: the column that names the query of each row, for a ranking.
+        level: of the quantile that the estimator answers, between 0 and 1.
 
     Returns:
         `roc_auc` and `log_loss` (in nats) for two classes; `accuracy` and `log_loss` for more; `rmse`, `mae` (in units
-        of the label) and `r2` for numbers; `ndcg`, `ndcg_10`, `mrr` and `map`, as means over queries, for a ranking.
+        of the label) and `r2` for numbers; `ndcg`, `ndcg_10`, `mrr` and `map`, as means over queries, for a ranking;
+        `pinball` (in units of the label) and `coverage_error` (a share of the rows) for a quantile.
         What the rows cannot say, such as a ROC AUC of one class, is NaN.
 
     Raises:
-        ParameterError: the ranking is a classifier's, or a row has no query.
+        ParameterError: the ranking or quantile is a classifier's, a row has no query, or there is no such level.
+
+    Example:
+        >>> from sklearn.dummy import DummyRegressor
+        >>> rows = pd.DataFrame({"rain": range(10), "label": range(10)})
+        >>> model = DummyRegressor(strategy="quantile", quantile=0.9).fit(rows[["rain"]], rows["label"])
+        >>> {name: round(number, 3) for name, number in score_estimator(model, rows, level=0.9).items()}
+        {'pinball': 0.45, 'coverage_error': 0.0}
     """
     from sklearn import metrics
 
     labels, inputs = rows[label].to_numpy(), model_rows(model, rows.drop(columns=[label, *filter(None, [group])]))
+    if level is not None:
+        return _quantile(model, inputs, labels, level, group)
     if group:
         return _ranked(model, inputs, labels, query_codes(rows, group, "rows to be judged by"))
     if not hasattr(model, "classes_"):
@@ -122,6 +137,20 @@ def score_estimator(model: Any, rows: pd.DataFrame, *, label: str = "label", gro
     has_both = len(np.unique(labels)) == 2
     curve = float(metrics.roc_auc_score(labels, shares[:, 1])) if has_both else math.nan
     return Metrics(roc_auc=curve, log_loss=loss)
+
+
+def _quantile(model: Any, inputs: pd.DataFrame, labels: Any, level: float, group: str) -> Metrics:
+    from tidewheel.statistics.metric_table import metric_of
+    from tidewheel.statistics.scored import Scored
+
+    if group or not 0 < level < 1:
+        told = f"beside group {group!r}" if group else "which is not between 0 and 1"
+        raise ParameterError(f"a quantile of level {level:g} is asked for, {told}")
+    if hasattr(model, "classes_"):
+        raise ParameterError(f"{type(model).__name__} is a classifier, which gives no quantiles")
+    answers = np.asarray(model.predict(inputs), dtype=float).reshape(-1, 1)
+    scored = Scored("quantiles", labels.astype(float), answers, levels=(level,))
+    return Metrics({name: metric_of("quantiles", name).value(scored) for name in ("pinball", "coverage_error")})
 
 
 def _ranked(model: Any, inputs: pd.DataFrame, labels: Any, queries: Any) -> Metrics:

@@ -49,6 +49,8 @@ _DIRECTIONS: dict[str, Direction] = {
     "ndcg_10": "maximize",
     "mrr": "maximize",
     "map": "maximize",
+    "pinball": "minimize",
+    "coverage_error": "minimize",
 }
 _searches: dict[Path, itertools.count[int]] = {}
 
@@ -82,6 +84,7 @@ def tune(
     folds: int = 0,
     time: str = "",
     group: str = "",
+    level: float | None = None,
     trials: int = 20,
     batch: int = 4,
     workers: int | None = None,
@@ -110,6 +113,7 @@ def tune(
         time: the column that orders rows; with `validation` it is only checked that those come later.
         group: the column that names the query of each row, for a ranking: a query's rows stay together, at the time of
             the last of them, and the default score is that of rankings.
+        level: of the quantile that the models answer; the default score is then that of quantiles.
         trials: how many.
         batch: trials that are asked together; it changes what is asked, while `workers` does not.
         workers: trials side by side; by default as many as fit into the step's `cpu`.
@@ -133,7 +137,7 @@ def tune(
     towards = direction or _direction_of(metric)
     seed = around.seed if seed is None else seed
     rows, splits = time_splits(train, validation, folds=folds, time=time, group=group)
-    fit, score = _function_of(fit), _function_of(score or _DefaultScore(label, group))
+    fit, score = _function_of(fit), _function_of(score or _DefaultScore(label, group, level))
     with TemporaryDirectory(prefix="tidewheel-tuning-") as nowhere:
         work = TrialWork(
             fit,
@@ -147,7 +151,8 @@ def tune(
             known_modules=around.known_modules,
         )
         names = [getattr(one, "__qualname__", type(one).__qualname__) for one in (fit, score)]
-        settings: list[Any] = [names, dict(space), metric, towards, seed, cpu, batch, folds, time, group, len(rows)]
+        split = [folds, time, group, len(rows)]
+        settings: list[Any] = [names, dict(space), metric, towards, seed, cpu, batch, level, split]
         if scratch is not None:  # the step's own folder is named by its key, which covers all of it
             settings += [label, digest_rows(rows), digest_function(fit), digest_function(score)]
         side_by_side = workers or max(1, around.cpu // cpu)
@@ -256,12 +261,13 @@ class _Search:
 class _DefaultScore:
     """`score_estimator` with the names of columns; a class, so that it can be sent to another process."""
 
-    def __init__(self, label: str, group: str) -> None:
+    def __init__(self, label: str, group: str, level: float | None) -> None:
         self._label = label
         self._group = group
+        self._level = level
 
     def __call__(self, model: Any, rows: pd.DataFrame) -> Metrics:
-        return score_estimator(model, rows, label=self._label, group=self._group)
+        return score_estimator(model, rows, label=self._label, group=self._group, level=self._level)
 
 
 def _function_of(one: Any) -> Any:

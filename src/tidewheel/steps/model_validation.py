@@ -104,7 +104,7 @@ def _judge(
     checks = [Check(name="test rows", passed=True, row_count=len(test), message=told)]
     training = _train(checks, train, rows)
     _try(checks, "floors", "they cannot be told", lambda: floor_checks(rows))
-    reference = _baseline(checks, rows)
+    reference = _baseline(checks, rows, train, candidate.signature.classes)
     if champion is not None:
         reference = _champion(checks, rows, champion, champion_rows, candidate.signature.classes)
         if gate.keeps_signature:
@@ -174,10 +174,12 @@ def _train(checks: list[Check], train: pd.DataFrame | None, rows: GateRows) -> T
         return None
 
 
-def _baseline(checks: list[Check], rows: GateRows) -> tuple[GateRows, Scored, str] | None:
+def _baseline(
+    checks: list[Check], rows: GateRows, train: pd.DataFrame | None, classes: tuple[int | str, ...]
+) -> tuple[GateRows, Scored, str] | None:
     name = rows.gate.baseline.column or rows.gate.baseline.function or "the baseline"
     try:
-        found, here, theirs = baseline_checks(rows)
+        found, here, theirs = baseline_checks(rows, train, classes)
     except TidewheelError as error:
         told = f"{name} cannot be scored: {error.what}"
         checks.append(Check(name="better than baseline", passed=False, message=told))

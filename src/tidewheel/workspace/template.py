@@ -56,6 +56,7 @@ def init_project(folder: Path, name: str, modules: tuple[str, ...]) -> Path:
     try:
         with path.open("x", encoding="utf-8") as stream:
             stream.write(f'[project]\nname = "{name}"\nmodules = [{listed}]\n')
+            stream.write('# exclude = ["data/**"]    what is no source; what .gitignore names is none either\n')
     except FileExistsError:
         raise ParameterError(f"there is a {FILE_NAME} already", where=str(folder)) from None
     return path

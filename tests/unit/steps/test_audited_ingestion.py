@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import json
+from datetime import UTC, datetime, timedelta
 
 import pandera.pandas as pa
 import pyarrow
@@ -330,8 +331,6 @@ def test_an_optional_column_may_be_absent_and_a_code_keeps_its_zeros(place):
 
 
 def test_an_all_null_column_and_stale_rows_stop_where_the_contract_says_so(place):
-    from datetime import timedelta
-
     declared = contract(max_null_share={"delay": 0.5}, freshness=Freshness("at", max_age=timedelta(days=30)))
     with pytest.raises(ContractBrokenError) as error:
         place.ingest("a.csv", "1,AA,,2013-01-01T00:00:00Z\n", declared)
@@ -376,6 +375,30 @@ def test_rows_that_stay_in_quarantine_stop_no_release(place):
     wider = {**COLUMNS, "carrier": pa.Column(str, pa.Check.isin(["B6"]))}
     (result,) = place.release(contract(wider, max_quarantine_share=0.1))
     assert (result.released, result.kept) == (1, 2)
+
+
+def test_json_brings_times_with_their_zone(place):
+    row = {"id": 1, "carrier": "AA", "delay": 1.5, "at": "2013-01-01T01:00:00+01:00"}
+    place.ingest("a.json", json.dumps([row]), head="")
+    place.ingest("b.json", json.dumps([{**row, "id": 2, "at": "2013-01-01T00:00:00.000Z"}]), head="")
+    at = place.store.read(place.store.snapshot("t")).to_arrow(["at"])["at"].to_pylist()
+    assert at == [datetime(2013, 1, 1, tzinfo=UTC)] * 2
+    with pytest.raises(ContractBrokenError, match="nothing was published") as told:
+        place.ingest("c.json", json.dumps([{**row, "id": 3, "at": "2013-01-01T00:00:00"}]), head="")
+    assert "its offset from UTC is missing" in told.value.problems[0]
+
+
+def test_a_release_is_no_delivery_so_neither_its_age_nor_its_missing_values_stop_it(place):
+    place.ingest("a.csv", "1,ZZ,,2013-01-01T00:00:00Z\n2,ZZ,1,2013-01-01T00:00:00Z\n3,B6,,2013-01-01T00:00:00Z\n")
+    later = {
+        "columns": {**COLUMNS, "carrier": pa.Column(str, pa.Check.isin(["B6"]))},
+        "max_null_share": {"delay": 0.5},
+        "freshness": Freshness("at", max_age=timedelta(days=30)),
+    }
+    (result,) = place.release(contract(**later))
+    assert (result.released, result.kept) == (1, 2)
+    with pytest.raises(ContractBrokenError):
+        place.ingest("b.csv", "4,B6,,2013-01-01T00:00:00Z\n", contract(**later))
 
 
 def test_a_contract_that_grew_lets_the_table_grow(place):

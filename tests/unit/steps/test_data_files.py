@@ -64,6 +64,51 @@ def test_json_lists_and_lines_give_the_same_rows(write):
     assert read_files([listed]).to_pylist() == [{"a": 1, "b": "x"}, {"a": 2, "b": None}, {"a": None, "b": "y"}]
 
 
+TIMES = {
+    "zoned": (["2025-03-02T01:00:00+01:00", "2025-03-02 00:00:00Z"], pa.timestamp("us", "UTC")),
+    "zoned_exactly": (["2025-03-02T00:11:33.000Z", "2025-03-02T00:11:33.5Z"], pa.timestamp("us", "UTC")),
+    "local": (["2025-03-02T00:11:33", "2025-03-02 00:11:33.25"], pa.timestamp("us")),
+    "day": (["2025-03-02", None], pa.date32()),
+    "mixed": (["2025-03-02T00:11:33Z", "2025-03-02T00:11:33"], pa.string()),
+    "said": (["2025-03-02", "soon"], pa.string()),
+    "year": (["2025", "2026"], pa.string()),
+}
+
+
+def test_times_in_json_keep_their_zone_and_are_told_from_all_values(write):
+    rows = [{name: values[number] for name, (values, _) in TIMES.items()} for number in (0, 1)]
+    table = read_files([write("f.json", json.dumps(rows))])
+    assert {name: table.schema.field(name).type for name in TIMES} == {
+        name: type_ for name, (_, type_) in TIMES.items()
+    }
+    assert len(set(table["zoned"].to_pylist())) == 1  # the same instant
+    assert table["said"].to_pylist() == ["2025-03-02", "soon"]
+
+
+@pytest.mark.parametrize(
+    ("text", "type_", "said"),
+    [
+        ("2025-03-02T00:11:33Z", pa.timestamp("us", "UTC"), ""),
+        ("2025-03-02", pa.timestamp("us"), ""),
+        ("2025-03-02", pa.string(), ""),
+        ("2025-03-02T00:11:33", pa.timestamp("us", "UTC"), "row 2.* is no timestamp.*: its offset from UTC is missing"),
+        ("2025-03-02T00:11:33Z", pa.timestamp("us"), "row 2.* is no timestamp.*: the column has no time zone"),
+        ("soon", pa.date32(), "row 2: 'soon' is no date32"),
+    ],
+)
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_a_time_is_read_as_its_column_is_and_else_named(write, form, text, type_, said):
+    first = {"timestamp[us]": "2025-01-01T00:00:00", "timestamp[us, tz=UTC]": "2025-01-01T00:00:00Z"}
+    values = [first.get(str(type_), "2025-01-01"), text]
+    data = json.dumps([{"at": one} for one in values]) if form == "json" else "\n".join(["at", *values, ""])
+    path, schema = write(f"f.{form}", data), pa.schema([("at", type_)])
+    if said:
+        with pytest.raises(SchemaMismatchError, match=said):
+            read_files([path], schema=schema)
+    else:
+        assert read_files([path], schema=schema).schema == schema
+
+
 def test_parquet_is_read_whatever_its_types_of_string(tmp_path):
     pq.write_table(pa.table({"s": pa.array(["x"], pa.large_string())}), tmp_path / "f.parquet")
     assert read_files([tmp_path / "f.parquet"]).schema == pa.schema({"s": pa.string()})

@@ -206,6 +206,19 @@ def test_the_last_value_of_a_group_is_what_was_known_before():
     assert check(judged(model, later, test=frame), "better than baseline").reference == 3.0
 
 
+def test_a_last_value_may_be_a_label_of_training_where_labels_come_late():
+    at = pd.Timestamp("2013-01-01", tz="UTC") + pd.to_timedelta(np.arange(800), unit="h")
+    frame = flights().iloc[:800].assign(at=at)
+    train, test = frame[:400].assign(note="no feature"), frame[400:]
+    gate = with_(time="at", baseline=Baseline.last("port", delay_s=72 * 3600))
+    alone, known = (judged(packaged("left"), gate, test=test, train=before) for before in (None, train))
+    assert not check(alone, "baseline scores the rows").passed
+    assert "baseline scores the rows" not in {one.name for one in known.checks}
+    assert check(known, "better than baseline").row_count == 400
+    unlabelled = judged(packaged("left"), gate, test=test, train=train.drop(columns="label"))
+    assert check(unlabelled, "better than baseline") == check(alone, "better than baseline")
+
+
 @pytest.mark.parametrize(("delay_h", "passes"), [(1, True), (24, False)])
 def test_rows_that_a_baseline_cannot_score_are_counted_and_fail_beyond_one_in_a_hundred(delay_h, passes):
     at = pd.Timestamp("2013-01-01", tz="UTC") + pd.to_timedelta(np.arange(2400) * 6, unit="min")

@@ -9,6 +9,7 @@ import pytest
 import xgboost
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import mean_pinball_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -104,6 +105,38 @@ def test_a_ranker_learns_the_order_within_queries_however_their_rows_stand(ranke
     named_class = f"{type(ranker).__module__.partition('.')[0]}.{named(ranker)}"
     trained = model_training(train, later, estimator=named_class, group="query")
     assert {"train_ndcg", "validation_ndcg"} <= set(trained.metrics)
+
+
+def test_a_quantile_is_scored_by_its_pinball_loss_and_how_many_rows_lie_below():
+    train, later = (rows(300, seed).assign(label=lambda one: one["distance"]) for seed in (1, 2))
+    trained = model_training(
+        train,
+        later,
+        estimator="lightgbm.LGBMRegressor",
+        arguments={"objective": "quantile", "alpha": 0.9},
+        features=["carrier"],
+        level=0.9,
+    )
+    scored = score_estimator(trained.model, later, level=0.9)
+    answers = trained.model.predict(model_rows(trained.model, later))
+    assert scored["pinball"] == pytest.approx(mean_pinball_loss(later["label"], answers, alpha=0.9))
+    assert scored["coverage_error"] == pytest.approx(abs((later["label"] <= answers).mean() - 0.9))
+    assert trained.metrics["validation_pinball"] == scored["pinball"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"level": 90.0}, "level 90 .*not between 0 and 1"),
+        ({"level": 0.9, "group": "carrier"}, "beside group 'carrier'"),
+        ({"level": 0.9}, "LogisticRegression is a classifier"),
+    ],
+)
+def test_a_quantile_that_nobody_can_answer_is_refused(options, said):
+    frame = rows(40, 1)
+    model = fit_estimator(LogisticRegression(), frame, features=["distance"])
+    with pytest.raises(ParameterError, match=said):
+        score_estimator(model, frame, **options)
 
 
 def test_what_a_ranker_cannot_learn_from_is_told():

@@ -14,6 +14,7 @@ import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import LogisticRegression
 
 import tuning_trials
@@ -182,6 +183,19 @@ def test_a_ranking_is_tuned_by_the_order_within_its_queries():
     assert found.metrics["trials_succeeded"] == 2
     assert 0.7 < found.best["value"] <= 1
     assert type(found.model).__name__ == "LGBMRanker"
+
+
+def test_a_quantile_is_tuned_by_its_pinball_loss():
+    source = np.random.default_rng(1)
+    frame = pd.DataFrame({"day": np.arange(200), "label": source.normal(size=200)})
+
+    def fit(trial, train, validation):
+        return fit_estimator(DummyRegressor(strategy="quantile", **trial.parameters), train)
+
+    space = {"constant": {"quantile": [0.1, 0.5, 0.9]}}
+    found = tune(fit, frame, folds=2, time="day", space=space, metric="pinball", level=0.9, trials=4, seed=3)
+    assert found.best["parameters"] == {"quantile": 0.9}
+    assert {"tuned_pinball", "tuned_coverage_error"} <= set(found.metrics)
 
 
 def test_functions_of_a_notebook_and_steps_will_do():
