@@ -20,7 +20,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from sklearn.compose import make_column_transformer
-from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
@@ -69,21 +69,10 @@ def package() -> Package:
     return package_model(make_pipeline(prepare, GradientBoostingClassifier(n_estimators=15)).fit(x, y), x)
 
 
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory) -> Path:
-    """onnxruntime-web, taken by npm once; tests that need it are left out only where npm cannot bring it."""
-    folder = Path(os.environ.get("TIDEWHEEL_TEST_CACHE", tmp_path_factory.mktemp("npm")))
-    try:
-        runtime_files(folder)
-    except DeploymentError as error:
-        pytest.skip(f"onnxruntime-web cannot be had here: {error.what}")
-    return folder
-
-
 @pytest.fixture(scope="module")
-def bundle(package, cache, tmp_path_factory) -> Path:
+def bundle(package, edge_cache, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("edge") / "bundle"
-    write_edge_bundle(package, folder, model="flight-delay", version=3, cache=cache)
+    write_edge_bundle(package, folder, model="flight-delay", version=3, cache=edge_cache)
     return folder
 
 
@@ -99,6 +88,24 @@ def test_node_gives_the_answers_of_the_package(bundle, package, columns, tmp_pat
     answers = json.loads(done.stdout)
     assert len(answers["label"]) == ROWS
     assert largest_difference(package.open().predict(columns), answers) < 1e-12
+
+
+def test_node_sends_missing_and_unknown_texts_of_many_where_the_model_does(edge_cache, tmp_path):
+    """In a set of more than some thirty members NaN is the first category in WebAssembly, and in none on x86."""
+    source = np.random.default_rng(4)
+    names = [f"D{number:02}" for number in range(90)]
+    x = pd.DataFrame({"to": pd.Categorical(source.choice(names, 4000), names)})
+    y = source.permutation(90)[x["to"].cat.codes] % 2 ^ (source.random(4000) < 0.1)
+    model = HistGradientBoostingClassifier(max_iter=4, categorical_features="from_dtype", random_state=1).fit(x, y)
+    package = package_model(model, x.head(200))
+    write_edge_bundle(package, tmp_path / "bundle", model="m", version=1, cache=edge_cache)
+    asked = {"to": [None, "", "no such", *names]}
+    (tmp_path / "rows.json").write_text(json.dumps(asked))
+    answers = json.loads(in_node(tmp_path / "bundle", str(tmp_path / "rows.json")).stdout)
+    known = pd.DataFrame({"to": pd.Categorical([None, None, None, *names], names)})
+    expected = model.predict_proba(known)[:, 1]
+    np.testing.assert_allclose(answers["probability"], expected, atol=1e-12)
+    assert largest_difference(package.open().predict(asked), answers) < 1e-12
 
 
 def test_node_checks_the_examples(bundle, tmp_path):

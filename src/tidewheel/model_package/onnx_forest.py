@@ -3,11 +3,16 @@
 float32 moves rows across thresholds, and the common converters get native categories wrong; here thresholds and leaves
 keep every bit, categories are set membership, and what is missing or unknown goes where the model sends it. Texts are
 mapped to codes inside the graph, so that REST, batch and edge take the same raw rows.
+
+In a column that is decided by sets, what is missing or unknown has a code of its own, and is a member like the others
+where it goes left. It is not NaN: ONNX Runtime looks for a number in a large set as a whole number, and what NaN is as
+such is left to the processor, the least one on x86, but 0 in WebAssembly, which is the code of the first category.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -39,14 +44,22 @@ def forest_scores(graph: Graph, forest: Forest, columns: Sequence[str]) -> str:
     Args:
         columns: names of values of shape [n, 1], in the order of the forest's columns.
     """
-    features = graph.join([_feature(graph, forest, *one) for one in zip(forest.columns, columns, strict=True)])
+    missing = _missing_codes(forest)
+    codes = (missing.get(name, math.nan) for name in forest.columns)
+    features = graph.join([_feature(graph, forest, *one) for one in zip(forest.columns, columns, codes, strict=True)])
     if forest.is_single:
         features = graph.cast(graph.cast(features, TensorProto.FLOAT), TensorProto.DOUBLE)
-    return graph.add("Add", _ensemble(graph, forest, features), graph.constant(np.array([forest.base])))
+    return graph.add("Add", _ensemble(graph, forest, features, missing), graph.constant(np.array([forest.base])))
 
 
-def _feature(graph: Graph, forest: Forest, column: str, value: str) -> str:
-    """The number on which trees decide."""
+def _missing_codes(forest: Forest) -> dict[str, float]:
+    """By column that is decided by sets: the code of what is missing or unknown, which is that of no category."""
+    names = {forest.columns[split.feature] for split in forest.splits() if split.threshold is None}
+    return {name: float(len(forest.categories[name])) for name in names}
+
+
+def _feature(graph: Graph, forest: Forest, column: str, value: str, missing: float) -> str:
+    """The number on which trees decide; `missing` in place of what is no known category."""
     if column not in forest.categories:
         return value
     known = forest.categories[column]
@@ -56,21 +69,26 @@ def _feature(graph: Graph, forest: Forest, column: str, value: str) -> str:
             value,
             domain=ML_DOMAIN,
             keys_strings=list(known) or ["\0"],
-            values_floats=[float(code) for code in range(len(known))] or [float("nan")],
-            default_float=float("nan"),
+            values_floats=[float(code) for code in range(max(1, len(known)))],
+            default_float=missing,
         )
         return graph.cast(codes, TensorProto.DOUBLE)
     is_one = graph.add("Equal", value, graph.constant(np.array([known], dtype=np.float64)))
     ones = graph.cast(is_one, TensorProto.DOUBLE)
     code = graph.add("MatMul", ones, graph.constant(np.arange(len(known), dtype=np.float64).reshape(-1, 1)))
     is_known = graph.cast(graph.add("ReduceMax", ones, graph.constant(np.array([1])), keepdims=1), TensorProto.BOOL)
-    return graph.add("Where", is_known, code, graph.constant(np.array([[np.nan]])))
+    return graph.add("Where", is_known, code, graph.constant(np.array([[missing]])))
 
 
 class _Table:
-    """The flat arrays of a TreeEnsemble while trees are written into them."""
+    """The flat arrays of a TreeEnsemble while trees are written into them.
 
-    def __init__(self) -> None:
+    Args:
+        missing_codes: see `_missing_codes`, here by the column's index.
+    """
+
+    def __init__(self, missing_codes: Mapping[int, float]) -> None:
+        self._missing_codes = missing_codes
         self.features: list[int] = []
         self.modes: list[int] = []
         self.splits: list[float] = []
@@ -95,7 +113,8 @@ class _Table:
             self.targets.append(target)
             self.weights.append(node.value)
             return len(self.weights) - 1, 1
-        if node.threshold is None and not node.members:  # no code goes left; ONNX Runtime refuses an empty set
+        members = self._members(node)
+        if node.threshold is None and not members:  # no code goes left; ONNX Runtime refuses an empty set
             node = replace(node, threshold=-1.0)
         index = len(self.features)
         self.features.append(node.feature)
@@ -105,14 +124,22 @@ class _Table:
         for ids in (self.true_ids, self.true_leafs, self.false_ids, self.false_leafs):
             ids.append(0)
         if node.threshold is None:
-            self.members += [*map(float, node.members), float("nan")]
+            self.members += [*members, float("nan")]
         self.true_ids[index], self.true_leafs[index] = self._add(target, node.left)
         self.false_ids[index], self.false_leafs[index] = self._add(target, node.right)
         return index, 0
 
+    def _members(self, split: Split) -> list[float]:
+        """The codes that go left."""
+        if split.threshold is not None:
+            return []
+        missing = self._missing_codes[split.feature]
+        known = [float(code) for code in split.members if code < missing]
+        return [*known, missing] if split.is_missing_left else known
 
-def _ensemble(graph: Graph, forest: Forest, features: str) -> str:
-    table = _Table()
+
+def _ensemble(graph: Graph, forest: Forest, features: str, missing: Mapping[str, float]) -> str:
+    table = _Table({place: missing[name] for place, name in enumerate(forest.columns) if name in missing})
     for target, tree in forest.trees:
         table.add_tree(target, tree)
     members = {"membership_values": numpy_helper.from_array(np.array(table.members), "members")}
