@@ -22,7 +22,7 @@ def open_from_processes(url):
     results = context.SimpleQueue()
 
     def work():
-        barrier.wait(60)
+        barrier.wait(250)
         try:
             database = Database.open(url)
             results.put(database.schema_version)

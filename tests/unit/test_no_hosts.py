@@ -41,7 +41,7 @@ NOT_IN_REQUIREMENTS = re.compile(r":" + r"//|\s@\s|^-|/")
 def tracked_files(root: Path = ROOT) -> list[Path]:
     """What is committed or about to be; ignored files do not count."""
     command = ["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout.decode().split("\0")
+    names = subprocess.run(command, capture_output=True, check=True, timeout=200).stdout.decode().split("\0")
     return [root / name for name in names if name and (root / name).is_file()]
 
 
@@ -106,7 +106,7 @@ def test_the_rule_lets_pass(tmp_path):
 
 
 def test_only_what_git_would_take_is_read(tmp_path):
-    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True, timeout=60)
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True, timeout=200)
     (tmp_path / ".gitignore").write_text("ignored\n", encoding="utf-8")
     (tmp_path / "ignored").write_text("", encoding="utf-8")
     (tmp_path / "new").write_text("", encoding="utf-8")

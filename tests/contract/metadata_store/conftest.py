@@ -48,7 +48,7 @@ def call_in_processes(function, arguments):
     results = context.SimpleQueue()
 
     def work(argument):
-        barrier.wait(60)
+        barrier.wait(250)
         try:
             results.put((argument, function(argument)))
         except BaseException as error:

@@ -126,6 +126,9 @@ def test_listing_among_100_000_runs_takes_milliseconds(runs, database, facts):
     rows = [{**template, "id": f"{number:016}", "pipeline": "ab"[number % 2]} for number in range(100_000)]
     with database.write() as connection:
         insert(connection, "run", *rows)
+    with database.read() as connection:
+        scan = "SELECT count(*) FROM run WHERE record LIKE '%of nobody%'"
+        scan_s = min(_time(lambda: connection.scalar(scan)) for _ in range(3))
     for query in (
         {},
         {"pipeline": "a"},
@@ -135,8 +138,7 @@ def test_listing_among_100_000_runs_takes_milliseconds(runs, database, facts):
     ):
         runs.list(**query)
         seconds = min(_time(lambda query=query: runs.list(**query)) for _ in range(15))
-        # A scan of the table takes 40 ms and more here.
-        assert seconds < 0.015, query
+        assert seconds < max(0.015, scan_s / 4), query  # on an idle machine a scan takes 40 ms and more
 
 
 def _time(call):

@@ -147,7 +147,7 @@ def test_of_sixty_four_processes_that_promote_at_once_exactly_one_wins_each_time
         own = Registry(shared_url, tmp_path)
         for turn in range(ROUNDS):
             champion = own.registry.champion(MODEL).version
-            barrier.wait(60)
+            barrier.wait(250)
             try:
                 # The champion of the round cannot follow itself: it wants the first version that is not.
                 wanted = number if number != champion else PROCESSES + 1
@@ -155,7 +155,7 @@ def test_of_sixty_four_processes_that_promote_at_once_exactly_one_wins_each_time
                 results.put((turn, number, champion, wanted))
             except ConflictError:
                 results.put((turn, number, champion, None))
-            barrier.wait(60)
+            barrier.wait(250)
         own.database.close()
 
     processes = [context.Process(target=work, args=(number,)) for number in range(1, PROCESSES + 1)]

@@ -46,7 +46,7 @@ def run_python(script: str, *arguments: object, **options: object) -> subprocess
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
-        timeout=60,
+        timeout=200,
         **options,  # type: ignore[call-overload]
     )
 
@@ -300,7 +300,7 @@ print(*{store.put({"n": n, "x": "y" * 3000}).digest for n in range(60)}, flush=T
     for writer in writers:
         writer.stdin.write("\n")
         writer.stdin.flush()
-    answers = [sorted(writer.communicate(timeout=60)[0].split()) for writer in writers]
+    answers = [sorted(writer.communicate(timeout=200)[0].split()) for writer in writers]
     assert answers[0] == answers[1] == answers[2] == store.list_digests()
     assert leftovers(store) == []
 
@@ -371,7 +371,7 @@ store.put(b"")
     writer.stdin.flush()
     assert writer.stdout.readline() == b"wrote\n"
     writer.send_signal(signal.SIGKILL)
-    writer.communicate(timeout=60)
+    writer.communicate(timeout=200)
     assert store.list_digests() == []
     assert len(leftovers(store)) == 1
     assert store.discard_torn(older_than_s=3600) == 0  # too young

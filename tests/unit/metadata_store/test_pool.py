@@ -50,7 +50,7 @@ def test_no_more_than_five_connections_are_kept(database):
     def read():
         with database.read() as connection:
             connection.scalar("SELECT 1")
-            barrier.wait(60)
+            barrier.wait(250)
 
     threads = [threading.Thread(target=read) for _ in range(9)]
     for thread in threads:

@@ -331,7 +331,7 @@ def test_answering_needs_no_training_library(tmp_path):
         [sys.executable, "-c", SERVE, str(tmp_path / "p")],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert (done.stdout.strip(), done.stderr) == ("[]", "")

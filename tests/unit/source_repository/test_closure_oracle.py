@@ -45,7 +45,9 @@ def render(project: Project, changed: Place | None) -> dict[str, str]:
         inner: list[str] = []
         values: list[str] = []
         for (target, target_index), form in definition.uses:
-            name, alias = f"d{target_index}", f"u{index}_{target.replace('.', '_')}_{target_index}"
+            name = f"d{target_index}"
+            # Of its own form: one name for a function and for a module would be either.
+            alias = f"u{index}_{target.replace('.', '_')}_{target_index}_{form.replace('-', '_')}"
             # A constant has no body to import in; in one module names are used directly.
             if target == module:
                 values.append(name)

@@ -252,7 +252,7 @@ def test_bytes_do_not_depend_on_the_process():
             env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
             capture_output=True,
             check=True,
-            timeout=60,
+            timeout=200,
         ).stdout
         for seed in ("1", "2")
     }

@@ -83,12 +83,12 @@ def test_another_seed_asks_for_something_else(found):
 
 
 def test_what_goes_wrong_in_a_trial_is_a_failed_trial_and_the_search_goes_on():
-    found = search(tuning_trials.fit_with_trouble, timeout_s=3.0, memory_mb=500, workers=2)
+    found = search(tuning_trials.fit_with_trouble, timeout_s=8.0, memory_mb=500, workers=2)
     table = found.trials.to_pandas().set_index("number")
     assert table.index[table["state"] == "failed"].tolist() == [1, 2, 3, 4, 5, 6]
     reasons = table["reason"].to_dict()
     assert "killed by signal 6 (SIGABRT)" in reasons[1]
-    assert "longer than its timeout of 3 s" in reasons[2]
+    assert "longer than its timeout of 8 s" in reasons[2]
     assert "ran out of memory" in reasons[3]
     assert reasons[4] == "ValueError: no such kernel"
     assert reasons[5] == "SystemExit: 3"
