@@ -127,6 +127,10 @@ class SmallProject:
     def workspace_folder(self) -> Path:
         return self.folder / ".tidewheel"
 
+    def make_workspace(self) -> None:
+        """What the first command does besides, which takes a second in a process that imports what it needs."""
+        self.tidewheel("plan")
+
     def open(self) -> Workspace:
         """The workspace in this process."""
         return Workspace(read_config(self.folder))

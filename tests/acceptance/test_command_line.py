@@ -118,6 +118,7 @@ def test_a_changed_helper_reruns_exactly_its_dependents_and_why_rerun_names_it(p
     ],
 )
 def test_a_step_that_does_not_succeed_is_told_in_words_and_by_the_exit_code(project, mode, code, said):
+    tidewheel(project, "plan")  # makes the workspace, which would cost the other process a second
     run = tidewheel_alone if mode in ("stop", "kill") else tidewheel
     assert said in run(project, "run", "counting", "--mode", mode, code=code)
     expected = "stopped" if mode == "stop" else "failed"

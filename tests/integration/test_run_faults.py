@@ -133,6 +133,7 @@ def test_twenty_kills_of_the_orchestrator_leave_runs_that_resume_to_the_undistur
 
 def test_resume_goes_on_where_the_killed_orchestrator_was(project):
     gate = project.folder.parent / "gate"
+    project.make_workspace()
     process = project.start("run", "gated", "--gate", str(gate))
     wait_until(gate.with_name("gate.reached").exists)
     process.kill()

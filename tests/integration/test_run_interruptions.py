@@ -55,11 +55,17 @@ while True:
 
 
 @pytest.fixture
-def project(tmp_path):
+def new_project(tmp_path):
     project = SmallProject(tmp_path / "project", SOURCE)
     project.gate = tmp_path / "gate"
     yield project
     project.expect_no_process()
+
+
+@pytest.fixture
+def project(new_project):
+    new_project.make_workspace()
+    return new_project
 
 
 def start_gated(project, pipeline="gated", *arguments):
@@ -87,7 +93,7 @@ def test_ctrl_c_ends_the_steps_with_their_children_and_leaves_a_run_that_resumes
     project.expect_no_process()
     assert project.statuses() == {"one": "succeeded", "with_child": "cancelled", "add": "cancelled"}
     project.gate.touch()
-    project.tidewheel("resume", "latest")
+    project.tidewheel_alone("resume", "latest")  # the children end with its fork server, which no other test could use
     assert project.statuses() == {"one": "cached", "with_child": "succeeded", "add": "succeeded"}
 
 
@@ -177,7 +183,8 @@ def test_a_second_run_takes_what_the_first_has_finished_while_the_first_goes_on(
     assert {one["status"] for one in json.loads(said)["executions"]} == {"cached", "succeeded"}
 
 
-def test_runs_started_at_once_in_a_new_workspace_all_succeed_and_share_the_cache(project):
+def test_runs_started_at_once_in_a_new_workspace_all_succeed_and_share_the_cache(new_project):
+    project = new_project
     starts = (1, 1, 2)
     runs = [project.start("run", "counting", "--start", str(start), "--json") for start in starts]
     outputs = []

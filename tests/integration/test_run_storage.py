@@ -109,7 +109,7 @@ def disk(tmp_path):
 @pytest.fixture
 def on_disk(disk):
     project = SmallProject(disk.folder / "project", SOURCE)
-    project.tidewheel("plan", "storing")
+    project.make_workspace()
     yield project
     project.expect_no_process()
 
@@ -183,6 +183,7 @@ def limit_files() -> None:
 
 def test_an_output_over_the_limit_on_file_sizes_is_told_and_resume_works_without_the_limit(tmp_path):
     project = SmallProject(tmp_path / "project", SOURCE)
+    project.make_workspace()
     said = project.tidewheel_alone("run", "storing", code=1, preexec_fn=limit_files)
     assert "File too large" in said
     assert str(project.workspace_folder / "artifacts") in said
