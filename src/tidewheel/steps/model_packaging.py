@@ -42,7 +42,7 @@ def model_packaging(
             Otherwise it is the mean of the package's answers to `sample`.
 
     Raises:
-        DefinitionError: a limit is declared for training.
+        DefinitionError: a limit is declared for training, or is none of a column.
         NotFoundError: `observed` lacks a column of a limit.
         SchemaMismatchError: a limit is about no input of numbers, or the fallback is no answer of the model.
     """

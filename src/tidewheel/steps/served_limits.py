@@ -30,10 +30,19 @@ def learn_limits(
         fallback: the answer to a row that falls back; see `ServedLimits`.
 
     Raises:
-        DefinitionError: a limit is declared for training, or there is a fallback and no limit that falls back.
+        DefinitionError: a limit is declared for training or is none of a column, or there is a fallback and no limit
+            that falls back.
         NotFoundError: the rows lack a column.
         ParameterError: a column does not hold numbers.
     """
+    given: Sequence[object] = declared  # nobody checks the types of a project before it runs
+    foreign = [type(one).__name__ for one in given if not isinstance(one, ColumnLimit)]
+    if foreign:
+        raise DefinitionError(
+            "where a model answers, only limits of columns are enacted",
+            [f"{name} is none @ limits" for name in foreign],
+            next_step="declare a ColumnLimit for each column; a RowDetector is for data_validation(detector=)",
+        )
     elsewhere = [one.column for one in declared if one.place != "serving"]
     problems = [f"the limit of column {column!r} is declared for training @ limits" for column in elsewhere]
     if fallback and not falls_back(declared):

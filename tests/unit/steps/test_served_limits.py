@@ -20,7 +20,7 @@ from tidewheel.core.errors import (
 from tidewheel.core.records import ServedLimit
 from tidewheel.model_package import Package, PackageCodec
 from tidewheel.model_package.archive import read_archive, write_archive
-from tidewheel.pipeline import ColumnLimit
+from tidewheel.pipeline import ColumnLimit, RowDetector
 from tidewheel.steps.model_packaging import model_packaging
 
 _NOT_ITS = "its limits are not those of its model"
@@ -110,6 +110,7 @@ def test_the_fallback_is_declared_or_the_mean_answer_to_the_sample():
     [
         ((ColumnLimit("x"),), {}, DefinitionError, "declared for training @ limits"),
         ((), {"fallback": (0.5,)}, DefinitionError, "no limit falls back @ fallback"),
+        ((RowDetector(place="serving"),), {}, DefinitionError, "RowDetector is none @ limits"),
         ((served(policy="fall_back"),), {"fallback": (2.0,)}, SchemaMismatchError, "probability from 0 to 1"),
         ((served("y"),), {}, NotFoundError, "column 'y'"),
         ((served("label"),), {}, SchemaMismatchError, "no input of numbers"),
