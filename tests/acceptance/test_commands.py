@@ -114,6 +114,8 @@ def test_plan_lists_pipelines_and_shows_one(life):
 
 def test_run_carries_out_and_a_second_time_takes_over(life):
     assert {one["status"] for one in life.said["run"]["executions"]} == {"succeeded"}
+    ((model, version, state),) = [(one["model"], one["version"], one["state"]) for one in life.said["run"]["versions"]]
+    assert (model, version, state) == ("toy", 1, "approved")
     assert "did you mean 'training'?" in life.tell("run", "trainin", code=3)
     assert "unknown parameter 'until'" in life.tell("run", "training", "--until", "2013", code=2)
 
@@ -174,7 +176,7 @@ def test_reproduce_tells_step_by_step_what_came_out_the_same(life):
 
 
 def test_why_rerun_names_what_changed(life):
-    life.tell("run", "training")
+    assert "toy v2, made by run " in life.tell("run", "training")
     (told,) = life.json("why-rerun", "latest", "recent")
     assert life.tell("show", told.rpartition(" ")[2])
     assert "input points changed" in life.json("why-rerun", life.retraining_id, "recent")

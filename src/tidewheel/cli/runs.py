@@ -21,6 +21,7 @@ from tidewheel.core.records.trial import TRIALS
 from tidewheel.orchestrator.progress import silent
 
 if TYPE_CHECKING:  # the workspace is imported while the process that steps are forked from imports too
+    from tidewheel.core.records import ModelVersion
     from tidewheel.workspace import Workspace
     from tidewheel.workspace.views import ExecutionView, RunView
 
@@ -210,15 +211,29 @@ def why_rerun_command(run_id: str, step: str, as_json: bool) -> None:
 
 
 def _end_with(workspace: Workspace, run: RunView, *, as_json: bool) -> None:
+    versions = _versions_of(workspace, run)
     if as_json:
-        print_json({"run": run.record, "executions": [one.record for one in run.executions]})
+        print_json({"run": run.record, "executions": [one.record for one in run.executions], "versions": versions})
     else:
+        for one in versions:
+            known = "" if one.run_id == run.id else f", made by run {one.run_id} already"
+            reason = f": {one.reason}" if one.reason else ""
+            click.echo(f"{one.model} v{one.version}{known}, is {one.state}{reason}", err=True)
         failed = next((one for one in run.executions if one.record.failure), None)
         if failed is not None and failed.record.failure and failed.record.failure.traceback:
             click.echo(failed.record.failure.traceback.rstrip(), err=True)
             click.echo(f"  next:  correct it, then `tidewheel resume {run.id}`", err=True)
     _show_in_mlflow(workspace, run, is_silent=as_json)
     click.get_current_context().exit(exit_code.of_run(run.record.status))
+
+
+def _versions_of(workspace: Workspace, run: RunView) -> list[ModelVersion]:
+    """As what the packages of a run are registered; a package that was made before is the version of then."""
+    outputs = [output for one in run.executions for output in one.record.outputs.values()]
+    made = {output.digest for output in outputs if output.type_name.endswith(".Package")}
+    if run.status != "succeeded" or not made:
+        return []
+    return [version for version in workspace.versions() if version.package.digest in made]
 
 
 def _show_in_mlflow(workspace: Workspace, run: RunView, *, is_silent: bool) -> None:

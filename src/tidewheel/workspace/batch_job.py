@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from tidewheel.core.digest import digest_value
-from tidewheel.core.errors import ConflictError, NotFoundError, ParameterError
+from tidewheel.core.errors import ConflictError, NotFoundError, ParameterError, SchemaMismatchError
 from tidewheel.core.records import Artifact, ModelVersion, Snapshot
 from tidewheel.pipeline.feature_view import Definition, ViewDefinition, read_definition
 from tidewheel.workspace.champions import registry
@@ -123,6 +123,12 @@ def prepare_job(stores: Stores, contracts: Contracts, request: BatchRequest) -> 
     tables = dict.fromkeys(one.table for one in views if isinstance(one, ViewDefinition))
     view_snapshots = {name: stores.tables.snapshot(name) for name in tables}
     join = _join(stores, request, views, view_snapshots)
+    if join is not None and request.event_time not in reader.schema.names:
+        raise SchemaMismatchError(
+            f"it has no column {request.event_time!r} that says for when features are joined",
+            where=where,
+            next_step=f"name that column with --event-time; it has {', '.join(reader.schema.names)}",
+        )
     has = reader.schema if join is None else join(reader.schema.empty_table()).schema
     check_columns(model.signature, has, where=where)
     kept, left_out = kept_columns(reader.schema, model, request.keep, where=where)

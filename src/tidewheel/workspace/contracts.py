@@ -82,7 +82,7 @@ class Contracts:
                 findings=tuple(findings),
             )
 
-    def infer(self, table: str, *, to: Path | None = None) -> str:
+    def infer(self, table: str, *, to: Path | str | None = None) -> str:
         """A contract that the table keeps as it is, as Python to be edited.
 
         Args:
@@ -96,6 +96,7 @@ class Contracts:
         """
         from tidewheel.steps.contract_inference import infer_contract
 
+        to = None if to is None else Path(to)
         if to is not None and to.exists():
             raise ParameterError(f"{to} exists", next_step="name a new file; what a person edited is not overwritten")
         reader = self._stores.tables.read(self._stores.tables.snapshot(table))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tidewheel.core.errors import ParameterError
 from tidewheel.core.records import ContractReport, TableContract
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from tidewheel.table_store import TableReader, TableReference
 
 
-def ingest_files(stores: Stores, contracts: Contracts, table: str, files: Sequence[str | Path]) -> IngestResult:
+def ingest_files(
+    stores: Stores, contracts: Contracts, table: str, files: Sequence[str | Path] | str | Path
+) -> IngestResult:
     """Adds the rows of files to a table, each file's content once; recorded as an operation of its own.
 
     Where the project declares a contract for the table, readers see only rows that were held against it.
@@ -30,10 +32,12 @@ def ingest_files(stores: Stores, contracts: Contracts, table: str, files: Sequen
     Raises:
         ContractBrokenError: columns or rows break the contract in a way that stops; nothing was added.
         UnreadableFileError, SchemaMismatchError: a file is not what it should be; nothing was added.
+        ParameterError: something else than files is given.
     """
     from tidewheel.steps.data_ingestion import ingest
 
     check_name(table)
+    files = _paths(files)
     contract = contracts.find(table)
     parameters = {"table": table, "files": [str(file) for file in files]}
     if contract is not None:
@@ -46,6 +50,23 @@ def ingest_files(stores: Stores, contracts: Contracts, table: str, files: Sequen
         operation.outputs["snapshot"] = snapshot_artifact(result.snapshot)
         operation.metrics = {**operation.metrics, "rows": result.rows, "files_skipped": len(result.files_skipped)}
     return result
+
+
+def _paths(files: Any) -> list[str | Path]:
+    """One file is a list of one.
+
+    Example:
+        >>> _paths("flights.csv")
+        ['flights.csv']
+    """
+    listed: list[Any] = list(files) if isinstance(files, (list, tuple, set, Iterator)) else [files]
+    for one in listed:
+        if not isinstance(one, (str, Path)):
+            raise ParameterError(
+                f"files are ingested, and {type(one).__name__} is none",
+                next_step='write the rows to a file first, such as rows.to_parquet("rows.parquet"), and name that',
+            )
+    return listed
 
 
 def _audit(stores: Stores, contracts: Contracts, contract: TableContract, operation: Operation) -> AuditedPublish:

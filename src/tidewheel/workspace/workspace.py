@@ -206,7 +206,7 @@ class Workspace:
         assert answer.plan is not None
         return answer.plan
 
-    def ingest(self, table: str, files: Sequence[str | Path]) -> IngestResult:
+    def ingest(self, table: str, files: Sequence[str | Path] | str | Path) -> IngestResult:
         """Adds the rows of files to a table, each file's content once, held against its contract if there is one."""
         return data.ingest_files(self.stores, self.contracts, table, files)
 
