@@ -134,7 +134,7 @@ def test_movers_killed_at_any_moment_leave_each_answer_in_the_table_once(tmp_pat
         started = context.Event()
         process = context.Process(target=_move_until_killed, args=(tmp_path, started))
         process.start()
-        assert started.wait(60)
+        assert started.wait(200)
         begun = time.monotonic()
         process.join(random.Random(moment).uniform(0, duration))
         if process.is_alive():

@@ -49,9 +49,10 @@ def test_the_wall_clock_tells_aware_times_that_do_not_go_back():
     assert all(moment.utcoffset() == timedelta(0) for moment in times)
 
 
-def test_ids_can_be_typed_and_do_not_repeat():
+def test_ids_can_be_typed_do_not_repeat_and_sort_by_creation():
     ids = [new_id() for _ in range(2000)]
     assert len(set(ids)) == len(ids)
+    assert ids == sorted(ids)
     assert all(len(one) == 16 and set(one) <= set("0123456789abcdefghjkmnpqrstvwxyz") for one in ids)
 
 

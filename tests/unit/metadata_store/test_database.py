@@ -148,7 +148,7 @@ def test_a_reader_neither_waits_for_a_writer_nor_sees_its_half(database):
         found = []
         reader = threading.Thread(target=lambda: found.append(misses.misses_of("a")))
         reader.start()
-        reader.join(10)
+        reader.join(100)
         assert found == [()]
     assert misses.misses_of("a") == ("b",)
 

@@ -328,7 +328,7 @@ def test_two_processes_may_make_the_same_copy(project, tmp_path):
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(60)
+        worker.join(200)
     assert [worker.exitcode for worker in workers] == [0, 0]
     assert len(os.listdir(tmp_path / "copies")) == 1
 
