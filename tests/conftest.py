@@ -21,8 +21,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tidewheel.orchestrator import fork_server
-from warm_servers import WarmServers
+from warm_servers import warm_servers  # noqa: F401 - a fixture
 
 # Threads of OpenMP spin while they wait for each other: where tests share the cores, most of a fit's time was that.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -142,14 +141,3 @@ def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'metadata.db'}"
     url: str = request.getfixturevalue("postgresql_url")()
     return url
-
-
-@pytest.fixture(scope="session", autouse=True)
-def warm_servers() -> Iterator[WarmServers]:
-    """Workspaces of this process hand on the processes of their fork servers."""
-    servers = WarmServers()
-    with pytest.MonkeyPatch.context() as patch:
-        for name, replacement in servers.replacements.items():
-            patch.setattr(fork_server, name, replacement)
-        yield servers
-    servers.close()

@@ -3,6 +3,8 @@
 Each workspace brings up a fork server of its own, and its workers import pandas, scikit-learn and pandera again: three
 seconds of processor time, in hundreds of tests. Here an idle process is handed on instead, which has imported them
 before its first fork. Its workers are as fresh as ever, since each is forked for one request.
+
+It is a plugin of pytest: `-p warm_servers`, where the folder of this file is on the path.
 """
 
 from __future__ import annotations
@@ -12,9 +14,10 @@ import select
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import psutil
+import pytest
 
 from tidewheel.orchestrator import fork_server
 from tidewheel.workspace.warm_server import WORKER_MODULE
@@ -113,6 +116,17 @@ class WarmServers:
     def replacements(self) -> dict[str, Callable[..., object]]:
         """What to set in the fork server's module, by name."""
         return {"begin_process": self.begin, "end_process": self.end}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_servers() -> Iterator[WarmServers]:
+    """Workspaces of this process hand on the processes of their fork servers."""
+    servers = WarmServers()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, replacement in servers.replacements.items():
+            patch.setattr(fork_server, name, replacement)
+        yield servers
+    servers.close()
 
 
 def _environment() -> dict[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidewheel.artifact_store import LocalArtifactStore, arrow_codec
@@ -69,6 +69,7 @@ def encoded(table: pa.Table) -> bytes:
     return bytes(written)
 
 
+@settings(max_examples=50)
 @given(columns, st.data())
 def test_chunks_slices_and_what_lies_under_nulls_do_not_matter(column, data):
     kind, values = column

@@ -55,7 +55,7 @@ def strategy_of(annotation):
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-@settings(max_examples=25)
+@settings(max_examples=12)  # of each of thirty kinds
 @given(data=st.data())
 def test_a_fact_survives_json_also_from_a_newer_writer(kind, data):
     fact = data.draw(facts(kind))

@@ -62,7 +62,7 @@ def by_duckdb(text, rows):
         return connection.sql(f"select {text} as v from given").to_arrow_table().column("v").to_pylist()
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(text=EXPRESSIONS, rows=ROWS)
 def test_a_column_and_single_values_give_the_same_bits_and_sql_the_same_values(text, rows):
     whole = Expression(text).evaluate(columns(rows), len(rows)).to_pylist()

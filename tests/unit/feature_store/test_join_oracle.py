@@ -68,7 +68,7 @@ def spine_table(spine):
     )
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     spine=SPINE,
     rows=ROWS,

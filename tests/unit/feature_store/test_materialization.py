@@ -62,7 +62,7 @@ def online(path, at, names=("values",)):
         return store.get_online(names, {"entity": ["a", "b", None, "c", "a"]}, at=micros(at))
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(
     rows=ROWS,
     cut=st.integers(0, 14),

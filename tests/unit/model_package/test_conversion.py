@@ -289,7 +289,7 @@ def walked(node: Split | Leaf, row: tuple[float | None, int | None]) -> float:
     return node.value
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(
     st.lists(trees(), min_size=1, max_size=4),
     st.lists(st.tuples(st.none() | numbers, st.none() | st.integers(0, 4)), min_size=1, max_size=6),

@@ -102,7 +102,7 @@ def digest(project: Project, changed: Place | None) -> str:
         return closure.digest
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(projects())
 def test_exactly_the_reachable_definitions_change_a_closure(project):
     before = digest(project, None)

@@ -73,7 +73,7 @@ def cases(check, value, type_):
 
 
 @pytest.mark.filterwarnings("ignore:This pattern is interpreted:UserWarning")  # raised, it would be pandera's answer
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     st.one_of(
         cases(number_checks, floats | numbers.map(float), arrow.float64()),

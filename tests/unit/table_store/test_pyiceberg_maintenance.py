@@ -53,7 +53,7 @@ def test_compaction_changes_neither_rows_nor_order_nor_digest(store):
     assert store.info("t").row_count == 30
 
 
-@settings(max_examples=6, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=4, phases=[Phase.explicit, Phase.generate])
 @given(st.lists(st.sampled_from(["append", "large", "compact", "evolve"]), min_size=4, max_size=14))
 def test_a_table_with_maintenance_and_one_without_are_the_same_after_every_step(tmp_path_factory, steps):
     cared, plain = (PyIcebergTableStore.open(tmp_path_factory.mktemp("tables")) for _ in range(2))
