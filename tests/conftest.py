@@ -7,6 +7,7 @@ skipped with the reason, except in continuous integration (`CI=true`), where a m
 
 from __future__ import annotations
 
+import gc
 import getpass
 import itertools
 import os
@@ -32,6 +33,12 @@ settings.load_profile("ci" if os.environ.get("CI") else "tidewheel")
 
 _USER = "tidewheel"
 _SERVER_OPTIONS = "-c listen_addresses='' -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+
+
+def pytest_collection_finish() -> None:
+    """What collecting made lives as long as the process: searches for garbage leave it out, for half a second each."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
