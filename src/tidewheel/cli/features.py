@@ -175,4 +175,4 @@ def _ttl(view: ViewDefinition | OnDemandDefinition) -> str:
     ttl_us = getattr(view, "ttl_us", 0)
     if ttl_us == 0:
         return ""
-    return "for ever" if ttl_us is None else str(timedelta(microseconds=ttl_us))
+    return "for ever" if ttl_us is None else str(timedelta(microseconds=ttl_us)).removesuffix(", 0:00:00")

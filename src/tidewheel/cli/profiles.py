@@ -74,11 +74,15 @@ def _row(column: dict[str, Any]) -> tuple[Any, ...]:
     middle = column.get("quantiles", {}).get("0.5", "")
     if isinstance(column.get("minimum"), int) and isinstance(middle, float) and middle.is_integer():
         middle = int(middle)
+    numbers = [column.get("minimum", ""), middle, column.get("maximum", "")]
+    if column["kind"] == "time":  # as the other tables of the command line have times
+        length = len("2013-01-01" if column["type"].startswith("date") else "2013-01-01 00:00:00")
+        numbers = [str(one or "").replace("T", " ")[:length] for one in numbers]
     return (
         column["name"],
         column["type"],
         f"{100 * column['missing_share']:.1f} %",
         column["distinct"],
-        *as_stored((column.get("minimum", ""), middle, column.get("maximum", ""))),
+        *as_stored(numbers),
         top,
     )

@@ -39,12 +39,14 @@ def told(annotation: Any) -> str:
     """A type as one would write it.
 
     Example:
-        >>> told(dict[str, int]), told(None)
-        ('dict[str, int]', 'None')
+        >>> import enum
+        >>> told(dict[str, int]), told(None), told(enum.Enum)
+        ('dict[str, int]', 'None', 'Enum')
     """
     if annotation is None or annotation is type(None):
         return "None"
-    return annotation.__name__ if type(annotation) is type else str(annotation).replace("typing.", "")
+    # A class with a metaclass of its own is one too; `dict[str, int]` is none.
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
 
 
 def _name(one: type) -> str:

@@ -27,7 +27,7 @@ def describe_rule(rule: ContractRule) -> str:
         case "excluded":
             return f"{column} is none of {_listed(arguments['values'])}"
         case "pattern":
-            return f"{column} matches {arguments['pattern']!r}"
+            return f"{column} matches {_declared(arguments['pattern'])}"
         case "text":
             return f"{column} {arguments['where']} with {arguments['text']!r}"
         case "length":
@@ -42,6 +42,12 @@ def describe_rule(rule: ContractRule) -> str:
         case "sql":
             return str(arguments["sql"])
     return f"{arguments.get('check', rule.name)}" + (f" of {column}" if rule.column else "")
+
+
+def _declared(pattern: str) -> str:
+    """A pattern as it was declared: that it holds from the beginning on is how pandera means `str_matches`."""
+    whole = pattern.startswith("\\A(?:") and pattern.endswith(")")
+    return pattern[len("\\A(?:") : -1] if whole else pattern
 
 
 def row_message(rule: ContractRule, count: int, rows: int, samples: Sequence[dict[str, Any]]) -> str:
