@@ -273,7 +273,7 @@ def test_bad_batches_leave_no_bad_row_for_any_reader(place):
     check_whole(place, published + 12, quarantined)
 
 
-@pytest.mark.parametrize("times", [1, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_bad_batches_of_parquet_leave_no_bad_row_for_any_reader(place, times):
     """Every fault; types that hold no exact value of the column's stop, and NaN is a missing value."""
     readers = Readers(place.folder)

@@ -45,7 +45,7 @@ def start(code, *arguments):
     return subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)], stdout=subprocess.PIPE, text=True)
 
 
-@pytest.mark.parametrize(("count", "appends"), [(3, 6), pytest.param(6, 12, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("count", "appends"), [(3, 6), pytest.param(4, 8, marks=pytest.mark.slow)])
 def test_all_appends_of_all_processes_land_while_others_read(tmp_path, count, appends):
     store = PyIcebergTableStore.open(tmp_path)
     store.create("t", pa.schema({"writer": pa.int64(), "n": pa.int64()}))
