@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -28,14 +29,28 @@ def answers(url) -> bool:
         return False
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def comes_up(process, url) -> bool:
+    wait_until(lambda: process.poll() is not None or answers(f"{url}/health"), timeout_s=300)
+    return process.poll() is None
+
+
+def end(process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, 9)
+    process.wait()
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """The address of a server with SQLite and a folder of its own for files; a client reaches both by HTTP only."""
     folder = tmp_path_factory.mktemp("server")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--workers", "1"]
     command += [
         "--backend-store-uri",
         f"sqlite:///{folder / 'mlflow.db'}",
@@ -43,18 +58,23 @@ def server(tmp_path_factory):
         str(folder / "files"),
     ]
     environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
-        try:
+    with (folder / "log").open("w") as log, contextlib.ExitStack() as ending:
+        for _ in range(3):  # between the look for a free port and its use another process may take it
+            port = free_port()
             url = f"http://127.0.0.1:{port}"
-            wait_until(lambda: process.poll() is not None or answers(f"{url}/health"), timeout_s=180)
-            assert process.poll() is None, (folder / "log").read_text()
-            yield url, folder / "files"
-        finally:
-            os.killpg(process.pid, 9)
-            process.wait()
+            process = subprocess.Popen(
+                [*command, "--port", str(port)],
+                cwd=folder,
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            ending.callback(end, process)
+            if comes_up(process, url):
+                break
+        assert process.poll() is None, (folder / "log").read_text()
+        yield url, folder / "files"
 
 
 def shown(uri: str) -> dict[str, object]:
