@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tidewheel.feature_store.duckdb_view import CREATED, EVENT, POSITION, BoundView, bind_view
+from tidewheel.feature_store.placement import Numbers, placed, places_of
 from tidewheel.feature_store.report import ViewReport
 from tidewheel.feature_store.spine import KNOWN, ROW, TIME, Spine
 from tidewheel.pipeline.feature_view import ViewDefinition, quoted
@@ -38,16 +39,17 @@ def join_view(
     source = definition.table
     with open_snapshots({source: reference}, threads=threads, position=POSITION) as connection:
         view = bind_view(connection, definition, source)
-        connection.register("spine", spine.keyed(definition.keys, view.key_types, definition.name))
+        keyed = spine.keyed(definition.keys, view.key_types, definition.name)
+        connection.register("spine", keyed)
         join = _Join(connection, view, tells_what_was_known=spine.tells_what_was_known)
-        join.match()
+        join.match(keyed.schema)
         expired = join.count_expired()
-        found = join.fetch()
-    rows = spine.rows.num_rows
-    places = _places(found, rows)
-    matched = int(np.count_nonzero(places >= 0))
-    placed = found.drop_columns([ROW, POSITION]).take(pa.array(places, mask=places < 0))
-    later = pc.sum(pc.greater(placed.column(CREATED), spine.time)).as_py() or 0
+        found, places = join.fetch(spine.rows.num_rows)
+    rows, matched = len(places), int(np.count_nonzero(places >= 0))
+    features = placed(found, places)
+    later = None
+    if definition.created_time:
+        later = pc.sum(pc.greater(features.column(CREATED), spine.time)).as_py() or 0
     report = ViewReport(
         view=definition.name,
         table=reference.snapshot.table,
@@ -57,33 +59,15 @@ def join_view(
         expired=expired,
         missing=rows - matched - expired,
         look_ahead=_look_ahead(definition, spine),
-        created_later=later if definition.created_time else None,
+        created_later=later,
     )
-    return placed.drop_columns([CREATED]).combine_chunks(), report
+    return features.select(list(definition.features)).combine_chunks(), report
 
 
 def _look_ahead(definition: ViewDefinition, spine: Spine) -> Any:
     if not definition.created_time:
         return "unknown"
     return "excluded" if spine.tells_what_was_known else "possible"
-
-
-def _places(found: pa.Table, rows: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Where in `found` the values of each row of the spine are, -1 for nowhere.
-
-    Of several with the same event time it is the one that was created last, and of those the one ingested last.
-    """
-    numbers = found.column(ROW).to_numpy()
-    places = np.full(rows, -1, np.int64)
-    places[numbers] = np.arange(len(numbers))
-    ties = np.flatnonzero((np.bincount(numbers, minlength=rows) > 1)[numbers])
-    if len(ties):
-        tied = found.select([ROW, CREATED, POSITION]).take(pa.array(ties))
-        created = pc.fill_null(tied.column(CREATED).cast(pa.int64()), np.iinfo(np.int64).min)
-        order = np.lexsort([tied.column(POSITION).to_numpy(), created.to_numpy(), numbers[ties]])
-        best = order[np.diff(numbers[ties][order], append=-1) != 0]
-        places[numbers[ties][best]] = ties[best]
-    return places
 
 
 class _Join:
@@ -102,25 +86,45 @@ class _Join:
         self._carried = ", ".join(f"s.{name}" for name in carried)
         self._source = quoted(view.source)
 
-    def match(self) -> None:
-        """Finds for each row of the spine the event time that counts."""
+    def match(self, spine: pa.Schema) -> None:
+        """Finds for each row of the spine the event time that counts; sorts by keys as narrow as the spine's."""
         self._do(
             f"""create temp table matched as select {self._carried}, v.{_EVENT} from spine s
-            asof join (select {self._view.times()} from {self._source}) v
+            asof join (select {self._view.times(spine)} from {self._source}) v
             on {self._fits} and s.{_TIME} >= v.{_EVENT}"""
         )
         if self._is_known:
             self._leave_out_what_was_not_known()
 
-    def fetch(self) -> pa.Table:
-        """The features of what was matched and is not too old, in no order; several of a row where event times tie."""
+    def fetch(self, rows: int) -> tuple[pa.Table, Numbers]:
+        """The features of what was matched and is not too old, and where among them those of each row are.
+
+        Where event times tie, what was created last counts, and of that what was ingested last. Places in the files
+        are read only of rows that the created time does not settle: for most tables that is none.
+
+        Args:
+            rows: of the spine.
+        """
+        rank = CREATED if self._view.definition.created_time else POSITION
+        found = self._features([rank])
+        places, undecided = places_of(found, ROW, [rank], rows)
+        if len(undecided):
+            self._connection.register("undecided", pa.table({ROW: undecided}))
+            more = self._features([CREATED, POSITION], f"and s.{_ROW} in (select {_ROW} from undecided)")
+            decided, _ = places_of(more, ROW, [CREATED, POSITION], rows)
+            places[undecided] = decided[undecided] + found.num_rows
+            found = pa.concat_tables([found, more.select(found.column_names)])
+        return found, places
+
+    def _features(self, ranks: list[str], only: str = "") -> pa.Table:
+        """Row numbers, what settles ties, and features, in no order; several of a row where event times tie."""
         view = self._view
-        names = ", ".join(f"v.{quoted(name)}" for name in view.definition.features)
+        names = ", ".join(f"v.{quoted(name)}" for name in [*ranks, *view.definition.features])
         known = f"and v.{_CREATED} <= s.{_KNOWN}" if self._is_known else ""
         return self._connection.sql(
-            f"""select s.{_ROW}, v.{_CREATED}, v.{_POSITION}, {names} from matched s join (
+            f"""select s.{_ROW}, {names} from matched s join (
                 select {view.times()}, {view.created()}, {_POSITION}, {view.features()} from {self._source}
-            ) v on {self._fits} and s.{_EVENT} = v.{_EVENT} {known} where {self._is_fresh()}"""
+            ) v on {self._fits} and s.{_EVENT} = v.{_EVENT} {known} where {self._is_fresh()} {only}"""
         ).to_arrow_table()
 
     def count_expired(self) -> int:

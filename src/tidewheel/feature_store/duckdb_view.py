@@ -35,10 +35,19 @@ class BoundView(msgspec.Struct, frozen=True):
         """The keys' names inside of queries, quoted; none that a feature can have."""
         return [quoted(f"tidewheel key {name}") for name in self.key_types]
 
-    def times(self) -> str:
-        """The select list of keys and event time."""
-        keys = [f"{sql} as {name}" for sql, name in zip(self.definition.keys.values(), self.keys, strict=True)]
+    def times(self, spine: Any = None) -> str:
+        """The select list of keys and event time.
+
+        Args:
+            spine: the Arrow schema of a spine's keys. Where it has 32 bits so has the key, null where it does not fit.
+        """
+        keys = [self._key(name, spine) for name in self.definition.keys]
         return ", ".join([*keys, f"{self.definition.event_time} as {quoted(EVENT)}"])
+
+    def _key(self, name: str, spine: Any) -> str:
+        sql, wide, name = self.definition.keys[name], self.key_types[name], f"tidewheel key {name}"
+        is_narrowed = spine is not None and pt.is_int32(spine.field(name).type) and not pt.is_int32(wide)
+        return f"{f'try_cast({sql} as integer)' if is_narrowed else sql} as {quoted(name)}"
 
     def created(self) -> str:
         """The select item of the created time; null where the table does not tell."""

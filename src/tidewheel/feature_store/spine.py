@@ -14,6 +14,7 @@ from tidewheel.core.errors import SchemaMismatchError, suggest
 
 ROW, TIME, KNOWN = "tidewheel row", "tidewheel time", "tidewheel known"
 _TIME = pa.timestamp("us", tz="UTC")
+_INT32 = np.iinfo(np.int32)
 
 
 class Spine:
@@ -45,6 +46,8 @@ class Spine:
     def keyed(self, keys: Iterable[str], types: dict[str, Any], view: str) -> pa.Table:
         """Row numbers, the keys of one view and the times: what a join looks at.
 
+        Integers that all fit into 32 bits come as such: a join sorts by them, and shorter keys are sorted faster.
+
         Raises:
             SchemaMismatchError: a key is missing, or of another type than the view's.
         """
@@ -53,7 +56,7 @@ class Spine:
             columns[KNOWN] = self._known
         for name in keys:
             column = self._column(name, f"key of feature view {view!r}")
-            columns[f"tidewheel key {name}"] = _fit(column, types[name], name, view)
+            columns[f"tidewheel key {name}"] = _narrowed(_fit(column, types[name], name, view))
         return pa.table(columns)
 
     def _moments(self, name: str, what: str) -> pa.ChunkedArray:
@@ -65,7 +68,9 @@ class Spine:
                 where="spine",
                 next_step=f"say which, such as spine[{name!r}].dt.tz_localize('UTC')",
             )
-        return pc.floor_temporal(column, unit="microsecond").cast(_TIME)
+        if column.type.unit == "ns":
+            column = pc.floor_temporal(column, unit="microsecond")
+        return column.cast(_TIME)
 
     def _column(self, name: str, what: str) -> pa.ChunkedArray:
         if name not in self.rows.column_names:
@@ -111,6 +116,14 @@ def _fit(column: pa.ChunkedArray, wanted: Any, name: str, view: str) -> pa.Chunk
             next_step=f"cast the spine's column {name!r}",
         )
     return column.cast(pa.string()) if _family(given) == "text" else column
+
+
+def _narrowed(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if not pt.is_integer(column.type):
+        return column
+    ends = pc.min_max(column).as_py()
+    is_narrow = ends["min"] is None or (ends["min"] >= _INT32.min and ends["max"] <= _INT32.max)
+    return column.cast(pa.int32()) if is_narrow else column
 
 
 _FAMILIES = (
