@@ -104,7 +104,7 @@ def test_the_page_on_python_is_a_notebook_that_runs(late, monkeypatch):
 def test_the_tour_says_the_same_in_the_shell_and_in_python(late, monkeypatch):
     folder, _ = late
     rows = TOUR.findall(section("The tour"))
-    assert len(rows) == 18
+    assert len(rows) == 19
     monkeypatch.chdir(folder)
     with tidewheel.open(".") as workspace:
         for command, python in rows:
