@@ -122,7 +122,8 @@ def test_run_carries_out_and_a_second_time_takes_over(life):
 
 def test_runs_lists_runs_of_pipelines_and_with_all_the_operations(life):
     assert {one["pipeline"] for one in life.json("runs")} == {"training"}
-    assert {"ingest", "promote", "deploy", "training"} <= {one["pipeline"] for one in life.json("runs", "--all", "--limit", "1000")}
+    listed = life.json("runs", "--all", "--limit", "1000")
+    assert {"ingest", "promote", "deploy", "training"} <= {one["pipeline"] for one in listed}
     assert "no such run" in life.tell("runs", "--status", "failed")
     assert "'faild' is not one of" in life.tell("runs", "--status", "faild", code=2)
     assert "did you mean 'training'?" in life.tell("runs", "--pipeline", "trainig", code=3)
