@@ -1,7 +1,8 @@
 """Features beside Feast, on the same rows in one run: join on its DuckDB store, lookups and materialization on SQLite.
 
 Feast is no dependency of Tidewheel, and wants an older pandas: it is measured when the variable FEAST_PYTHON names a
-Python that has it, and otherwise skipped, which is told. To make one:
+Python that has it, and otherwise skipped, which is told. It takes some ten minutes, nearly all of them Feast's. To make
+one:
 
     python -m venv feast && feast/bin/pip install 'feast[duckdb]'
     FEAST_PYTHON=feast/bin/python python -m benchmarks feast_comparison
@@ -26,6 +27,7 @@ from benchmarks.features import (
     ENTITIES,
     FEATURES,
     ONLINE_FEATURES,
+    ONLINE_ROWS,
     SPINE_ROWS,
     VIEW_ROWS,
     _events,
@@ -33,16 +35,12 @@ from benchmarks.features import (
     _times,
     _view,
 )
-from benchmarks.measurement import PROJECTS
+from benchmarks.measurement import PROJECTS, quietest
 from benchmarks.result import Result
 from tidewheel.feature_store import OnlineStore, join, materialize
 from tidewheel.table_store import PyIcebergTableStore
 
 PYTHON = "FEAST_PYTHON"
-ONLINE_ROWS = 100_000
-"""Feast takes most of a minute for so many, a tenth of what `benchmarks.features` materializes; with far fewer, what a
-call costs before the first row is most of what is measured.
-"""
 REPEATS = 1
 BOUNDS = {"join": 1 / 1.3, "materialize": 1 / 20, "lookup 1": 0.1, "lookup 100": 0.05}
 UNITS = {"lookup 1": ("µs", 1e6), "lookup 100": ("ms", 1e3)}
@@ -112,5 +110,5 @@ def _tidewheel(folder: Path, rows: dict[str, pa.Table]) -> dict[str, float]:
     with OnlineStore(folder / "online.db") as opened:
         for count, calls in ((1, 2_000), (100, 200)):
             asked = np.random.default_rng(1).integers(0, ONLINE_ROWS, (calls, count)).tolist()
-            times[f"lookup {count}"] = statistics.median(_lookup(opened, one) for one in asked)
+            times[f"lookup {count}"] = quietest([_lookup(opened, one) for one in asked])
     return times

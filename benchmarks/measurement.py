@@ -75,3 +75,9 @@ def project(name: str) -> Iterator[Path]:
         for arguments in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "The measured project"]):
             subprocess.run([*git, *arguments], cwd=folder, check=True)
         yield folder
+
+
+def quietest(times: Sequence[float]) -> float:
+    """The median of the quietest tenth of times in their order: a machine is busy with other things for a while."""
+    size = len(times) // 10
+    return min(statistics.median(times[start : start + size]) for start in range(0, len(times), size))

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 
 import pandas as pd
 from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
@@ -49,10 +50,12 @@ def main(folder: Path, features: int, online_features: int, repeats: int) -> Non
     whole = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
     times["materialize"] = _seconds(lambda: store.materialize(*whole, feature_views=["online"]))
     entities = pd.read_parquet(folder / "online.parquet", columns=["entity"])["entity"].tolist()
+    random = Random(1)
     for count, calls in LOOKUPS.items():
-        groups = [entities[turn * count : (turn + 1) * count] for turn in range(calls)]
-        found = [_seconds(lambda ids=ids: _look_up(store, asked, ids)) for ids in groups]
-        times[f"lookup {count}"] = statistics.median(found)
+        groups = [random.sample(entities, count) for _ in range(calls)]
+        turns = [groups[start : start + calls // 10] for start in range(0, calls, calls // 10)]
+        medians = [statistics.median(_seconds(lambda ids=ids: _look_up(store, asked, ids)) for ids in t) for t in turns]
+        times[f"lookup {count}"] = min(medians)  # as ours: of the quietest tenth
     print(json.dumps(times))
 
 
