@@ -22,6 +22,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import pandas as pd  # noqa: E402
+import psutil  # noqa: E402
 from flights.features import FEATURES, QUESTION, questions, with_features  # noqa: E402
 from flights.requests import labels, rows_between  # noqa: E402
 from get_data import get_data  # noqa: E402
@@ -262,7 +263,7 @@ class Demo:
         endpoints = [state for state in self.workspace.endpoints() if state.pid]
         for state in endpoints:
             self.workspace.undeploy(state.endpoint)
-        check(not any(Path(f"/proc/{state.pid}").exists() for state in endpoints), "no process is left behind")
+        check(not any(is_alive(state.pid) for state in endpoints), "no process is left behind")
 
     def file(self, table: str, month: int) -> Path:
         return self.data / f"{table}-2013-{month:02}.csv"
@@ -290,6 +291,14 @@ def plain(values: pd.Series) -> list[Any]:
     """A column as JSON values, null for missing; times as ISO texts."""
     values = values.map(pd.Timestamp.isoformat) if isinstance(values.dtype, pd.DatetimeTZDtype) else values
     return [None if pd.isna(value) else value for value in values.tolist()]
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process goes on; one that ended and that nobody has asked how does not."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def start_of(month: int) -> datetime:
