@@ -157,7 +157,7 @@ def _print_replay(found: FeatureReplay) -> None:
         equal = "each value is the one that the join gives, bit for bit"
         click.echo(f"{told}: {equal if any(one.compared for one in found.features) else 'nothing could be compared'}")
         return
-    click.secho(f"{told}: {counted(len(found.different), 'feature')} differ", fg="red")
+    click.secho(f"{told}: other values in {counted(len(found.different), 'feature')}", fg="red")
     for one in found.different:
         first = one.examples[0]
         click.echo(f"  {one.view}:{one.feature} of v{one.version}: {one.explanation or 'no usual fault explains it'}")

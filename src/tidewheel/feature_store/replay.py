@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -109,7 +110,7 @@ class Replay:
 
     def _joined(self, view: ViewDefinition, rows: Sequence[LoggedRow]) -> dict[str, _Column]:
         told = [index for index, row in enumerate(rows) if view.keys.keys() <= row.asked.keys()]
-        spine = keys_of([rows[index] for index in told], self._key_types[view.name], view.name)
+        spine = _keys_of([rows[index] for index in told], self._key_types[view.name], view.name)
         spine = spine.append_column(AT, pa.array([rows[index].at for index in told], _INSTANT))
         table, _ = join(spine, [view], self._references, event_time=AT, as_known=AT)
         return {name: _spread(table.column(name), told, len(rows)) for name in view.features}
@@ -145,7 +146,7 @@ class Replay:
         if isinstance(view, OnDemandDefinition):
             return explain(pairs, {})
         rows = [one.row for one in differences]
-        keys = keys_of(rows, self._key_types[view.name], view.name)
+        keys = _keys_of(rows, self._key_types[view.name], view.name)
         faults = Faults(view, tally.feature, self._references, self._materialized.get(view.name, ()))
         return explain(pairs, faults.values(keys, [row.at for row in rows]))
 
@@ -200,7 +201,7 @@ class _Tally:
         )
 
 
-def keys_of(rows: Sequence[LoggedRow], types: Mapping[str, Any], view: str) -> pa.Table:
+def _keys_of(rows: Sequence[LoggedRow], types: Mapping[str, Any], view: str) -> pa.Table:
     """The entity keys of rows that tell them, in the view's types."""
     where = f"feature view {view!r}"
     return pa.table(
@@ -222,13 +223,11 @@ def _key_types(view: ViewDefinition, references: Mapping[str, TableReference]) -
 
 def _typed(values: Sequence[Any], kind: Any, name: str, where: str) -> Any:
     """Values of the log in a column's type; times, dates and decimals are texts there."""
-    try:
+    with suppress(pa.ArrowException, OverflowError):
         return pa.array(values, kind)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-        pass
     try:
         return pa.array(values).cast(kind)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
+    except (pa.ArrowException, OverflowError) as error:
         raise SchemaMismatchError(
             f"{name!r} is {kind} now, and the prediction log has other values: {str(error).splitlines()[0]}",
             where=where,

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from tidewheel.core.counted import counted
 from tidewheel.feature_store.point_in_time import join
 from tidewheel.pipeline.feature_view import ViewDefinition
 from tidewheel.table_store import TableReference
@@ -111,9 +112,8 @@ class Faults:
         for hours in _SHIFTS_H:
             moved = [moment + timedelta(hours=hours) for moment in at]
             told = "later" if hours > 0 else "earlier"
-            plural = "" if abs(hours) == 1 else "s"
             known = at if hours < 0 else [_END] * len(at)
-            yield f"it is that of {abs(hours)} hour{plural} {told}", _with_times(keys, moved, known)
+            yield f"it is that of {counted(abs(hours), 'hour')} {told}", _with_times(keys, moved, known)
         yield "it is the newest of all, of after the request", _with_times(keys, [_END] * len(at), [_END] * len(at))
 
     def _online_before(self, moment: datetime) -> datetime:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,8 +16,8 @@ from tidewheel.feature_store.replay_report import FeatureReplay
 from tidewheel.pipeline.feature_view import ViewDefinition, read_definition
 from tidewheel.workspace.answers import collect_predictions
 from tidewheel.workspace.cause import request_event
-from tidewheel.workspace.operation import record_operation
-from tidewheel.workspace.served_features import KEPT
+from tidewheel.workspace.operation import Operation, record_operation
+from tidewheel.workspace.served_features import KEPT, MATERIALIZE
 from tidewheel.workspace.snapshot_artifact import snapshot_artifact
 from tidewheel.workspace.stores import Stores
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from tidewheel.feature_store.replay import Replay
 
 OPERATION = "replay"
-MATERIALIZE = "materialize"
 _PAGE = 500
 _LOGGED = """
 select prediction_id, version, inputs, asked, outliers, "at" from predictions
@@ -55,14 +55,12 @@ def replay_features(
     collect_predictions(stores)
     parameters = {"model": model, "since": _told(since), "until": _told(until)}
     with record_operation(stores, OPERATION, parameters, request_event(stores, OPERATION, parameters)) as operation:
-        replays = _Replays(stores, versions)
+        replays = _Replays(stores, versions, operation)
         if stores.tables.exists(TABLE):
             log = replays.read(TABLE)
-            operation.inputs[TABLE] = snapshot_artifact(log)
             for version, rows in _logged(stores, log, model, since, until):
                 replays.add(version, rows)
         report = replays.report(model, since, until)
-        operation.inputs.update({name: snapshot_artifact(one) for name, one in replays.snapshots.items()})
         operation.outputs["report"] = stores.artifacts.put(report.to_dict())
         operation.metrics = {
             "rows": report.row_count,
@@ -76,16 +74,18 @@ def replay_features(
 class _Replays:
     """One replay for each version that answered and is served with views, all on the same snapshots."""
 
-    def __init__(self, stores: Stores, versions: dict[int, ModelVersion]) -> None:
+    def __init__(self, stores: Stores, versions: Mapping[int, ModelVersion], operation: Operation) -> None:
         self._stores = stores
+        self._operation = operation
         self._versions = versions
         self._replays: dict[int, Replay] = {}
         self.snapshots: dict[str, Snapshot] = {}
 
     def read(self, table: str) -> Snapshot:
-        """The snapshot that a table has now."""
+        """The snapshot that a table has now, on record before it is read."""
         snapshot = self._stores.tables.snapshot(table)
         self._stores.snapshots.put(snapshot)
+        self._operation.inputs[table] = snapshot_artifact(snapshot)
         return snapshot
 
     def add(self, version: int, rows: list[LoggedRow]) -> None:
@@ -96,7 +96,6 @@ class _Replays:
         self._replays[version].add(rows)
 
     def report(self, model: str, since: datetime | None, until: datetime | None) -> FeatureReplay:
-
         replays = [self._replays[version] for version in sorted(self._replays)]
         return FeatureReplay(
             model=model,
@@ -117,8 +116,11 @@ class _Replays:
             if view.table not in self.snapshots:
                 self.snapshots[view.table] = self.read(view.table)
         references = {name: self._stores.tables.reference(one) for name, one in self.snapshots.items()}
-        materialized = _materialized(self._stores)
-        return Replay(version.version, definitions, first.inputs.keys(), references, materialized=materialized)
+        return Replay(version.version, definitions, first.inputs.keys(), references, materialized=self._materialized)
+
+    @cached_property
+    def _materialized(self) -> Mapping[str, Sequence[datetime]]:
+        return _materialized(self._stores)
 
 
 def _logged(

@@ -16,7 +16,7 @@ from tidewheel.pipeline.feature_view import OnDemandDefinition, ViewDefinition, 
 from tidewheel.workspace.cause import request_event
 from tidewheel.workspace.operation import record_operation
 from tidewheel.workspace.project import Project
-from tidewheel.workspace.served_features import KEPT, check_online, kept_views, online_path
+from tidewheel.workspace.served_features import KEPT, MATERIALIZE, check_online, kept_views, online_path
 from tidewheel.workspace.snapshot_artifact import snapshot_artifact
 from tidewheel.workspace.stores import Stores
 
@@ -240,8 +240,8 @@ class Features:
 
         stores = self._stores
         parameters = {"view": view.name, "since": since.isoformat() if since else None}
-        event = request_event(stores, "materialize", parameters)
-        with record_operation(stores, "materialize", parameters, event) as operation:
+        event = request_event(stores, MATERIALIZE, parameters)
+        with record_operation(stores, MATERIALIZE, parameters, event) as operation:
             snapshot = stores.tables.snapshot(view.table)
             stores.snapshots.put(snapshot)
             operation.inputs["table"] = snapshot_artifact(snapshot)

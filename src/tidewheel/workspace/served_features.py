@@ -19,6 +19,8 @@ from tidewheel.pipeline.feature_view import Definition, ViewDefinition, read_def
 from tidewheel.workspace.stores import Stores
 
 Meaning = dict[str, Any]
+MATERIALIZE = "materialize"
+"""The operation that brings a view online."""
 KEPT = "@"
 """Between a view's name and the digest of its definition; no name that is declared has it."""
 

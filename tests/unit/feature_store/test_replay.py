@@ -1,7 +1,7 @@
 """A week of requests to a real online store: none of it is skewed, and each known skew that is planted is found.
 
-The eight are those of "Hidden Technical Debt" and of practice: time zone, late event, default value, stale
-materialization, float width, unit, join order, leakage of the future.
+The eight are: time zone, late event, default value, stale materialization, float width, unit, join order, leakage of
+the future.
 """
 
 from __future__ import annotations
