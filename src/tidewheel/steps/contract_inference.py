@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.types as pt
 
 from tidewheel.table_store import TableReader
+from tidewheel.table_store.contract_sql import quoted
 
 DOMAIN_SIZE = 30
 """At most so many different values are listed one by one."""
@@ -103,7 +104,7 @@ def infer_contract(reader: TableReader, at: datetime) -> str:
 
 
 def _look(reader: TableReader, field: pa.Field) -> _Column:
-    name = '"' + field.name.replace('"', '""') + '"'
+    name = quoted(field.name)
     is_ordered = _is_number(field.type) or pt.is_temporal(field.type) or pt.is_string(field.type)
     value = f"nullif({name}, 'nan')" if pt.is_floating(field.type) else name
     order = f"min({value}) least, max({value}) most" if is_ordered else "null least, null most"
@@ -130,7 +131,7 @@ def _shared_by_none(reader: TableReader, columns: list[_Column]) -> list[str]:
     named = [column for column in whole if pt.is_string(column.type) or pt.is_integer(column.type)]
     most_different = sorted(named, key=lambda column: -column.distinct)[:1]
     for entity, time in itertools.product(most_different, times):
-        names = ", ".join('"' + one.name.replace('"', '""') + '"' for one in (entity, time))
+        names = ", ".join(quoted(one.name) for one in (entity, time))
         (found,) = reader.sql(f"select count(*) n from (select distinct {names} from this)").to_pylist()
         if found["n"] == rows:
             key = f"({_python(entity.name)}, {_python(time.name)})"

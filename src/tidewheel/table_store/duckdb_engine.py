@@ -32,6 +32,7 @@ from tidewheel.core.errors import (
     TidewheelError,
     suggest,
 )
+from tidewheel.table_store.contract_sql import quoted
 from tidewheel.table_store.duckdb_syntax import columns_of, parse_select, short, tables_of
 from tidewheel.table_store.table_reference import TableReference
 
@@ -187,13 +188,13 @@ def _create_view(
     position: str = "",
 ) -> None:
     schema, _, table = name.rpartition(".")
-    qualified = _quoted(table)
+    qualified = quoted(table)
     if schema:
-        connection.execute(f"create schema if not exists {_quoted(schema)}")
-        qualified = f"{_quoted(schema)}.{qualified}"
+        connection.execute(f"create schema if not exists {quoted(schema)}")
+        qualified = f"{quoted(schema)}.{qualified}"
     _create_view_as(connection, name, qualified, reference, tree, position)
     if schema:  # `"quarantine.flights"`, in quotes as a whole, is one name to DuckDB
-        connection.execute(f"create view {_quoted(name)} as select * from {qualified}")
+        connection.execute(f"create view {quoted(name)} as select * from {qualified}")
 
 
 def _create_view_as(
@@ -206,8 +207,8 @@ def _create_view_as(
 ) -> None:
     columns = pa.ipc.read_schema(pa.py_buffer(reference.schema))
     if reference.is_direct and reference.files:
-        names = ", ".join(_quoted(column) for column in columns.names)
-        number = f", (file_index << 40) + file_row_number as {_quoted(position)}" if position else ""
+        names = ", ".join(quoted(column) for column in columns.names)
+        number = f", (file_index << 40) + file_row_number as {quoted(position)}" if position else ""
         connection.execute(f"create view {qualified} as select {names}{number} from {parquet(reference)}")
         return
     rows = columns.empty_table() if reference.is_direct else _scanned(reference, columns, tree)
@@ -215,7 +216,7 @@ def _create_view_as(
         rows = rows.append_column(position, pa.array(range(rows.num_rows), pa.int64()))
     source = f"tidewheel source {name}"
     connection.register(source, rows)
-    connection.execute(f"create view {qualified} as select * from {_quoted(source)}")
+    connection.execute(f"create view {qualified} as select * from {quoted(source)}")
 
 
 def _scanned(reference: TableReference, schema: pa.Schema, tree: dict[str, Any]) -> pa.Table:
@@ -269,10 +270,6 @@ def _translated(error: duckdb.Error, query: str, references: Mapping[str, TableR
 def _plain(table: pa.Table) -> pa.Table:
     """Without the writer's metadata, so that equal results are equal tables."""
     return table.replace_schema_metadata(None)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def parquet(reference: TableReference) -> str:
